@@ -73,6 +73,17 @@ put_number(PyObject *object, int member, long long value)
     return 0;
 }
 
+/* PyLong_AsLongLong in a third of the time, for numbers as large as instants are. */
+static inline long long
+to_number(PyObject *value)
+{
+    int over = 0;
+    long long number = PyLong_AsLongLongAndOverflow(value, &over);
+    if (over)
+        PyErr_SetString(PyExc_OverflowError, "a number does not fit 64 bits");
+    return number;
+}
+
 /* The number of a member; -1 with an exception where it is none. */
 static inline long long
 number_of(PyObject *object, int member)
@@ -82,7 +93,7 @@ number_of(PyObject *object, int member)
         PyErr_Format(PyExc_TypeError, "%s is not a number", members[member].name);
         return -1;
     }
-    return PyLong_AsLongLong(value);
+    return to_number(value);
 }
 
 /* Whether a member is an object of the kind. */
@@ -304,7 +315,7 @@ read_all(PyObject *module, PyObject *const *given, Py_ssize_t count)
         return NULL;
     }
     Reading reading = {given[2], given[3], given[4], given[7], given[8], given[9], given[10],
-                       PyLong_AsSsize_t(given[5]), PyLong_AsLongLong(given[6])};
+                       PyLong_AsSsize_t(given[5]), to_number(given[6])};
     if (PyErr_Occurred())
         return NULL;
     if (reading.size < 1 || reading.size > CHUNK) {
@@ -485,7 +496,7 @@ static int
 named(Request *request, PyObject *names, PyObject *index)
 {
     if (PyTuple_CheckExact(names)) {
-        long long number = PyLong_AsLongLong(index);
+        long long number = to_number(index);
         if (number < 0) {
             if (!PyErr_Occurred())
                 PyErr_SetString(PyExc_ValueError, "an index is not negative");
@@ -578,7 +589,7 @@ number_from(PyObject *carrier, int member, int64_t *number)
         *number = number_of(carrier, member);
     else {
         PyObject *value = PyObject_GetAttrString(carrier, members[member].name);
-        *number = value == NULL ? -1 : PyLong_AsLongLong(value);
+        *number = value == NULL ? -1 : to_number(value);
         Py_XDECREF(value);
     }
     return *number == -1 && PyErr_Occurred() ? -1 : 0;
@@ -593,11 +604,11 @@ row(PyObject *carrier, PyObject *event, const int64_t rest[3])
         {13, READY_NS},
     };
     int64_t numbers[COLUMNS];
-    numbers[0] = PyLong_AsLongLong(PyTuple_GET_ITEM(event, 0));
-    numbers[1] = PyLong_AsLongLong(PyTuple_GET_ITEM(event, 1));
+    numbers[0] = to_number(PyTuple_GET_ITEM(event, 0));
+    numbers[1] = to_number(PyTuple_GET_ITEM(event, 1));
     numbers[2] = rest[0];
-    numbers[3] = PyLong_AsLongLong(PyTuple_GET_ITEM(event, 2));
-    numbers[4] = PyLong_AsLongLong(PyTuple_GET_ITEM(event, 3));
+    numbers[3] = to_number(PyTuple_GET_ITEM(event, 2));
+    numbers[4] = to_number(PyTuple_GET_ITEM(event, 3));
     numbers[8] = rest[1];
     numbers[11] = rest[2];
     for (size_t i = 0; i < Py_ARRAY_LENGTH(carried); i++)
@@ -623,8 +634,8 @@ row_of(PyObject *module, PyObject *const *given, Py_ssize_t count, PyObject *nam
         PyErr_SetString(PyExc_TypeError, "row_of: wrong arguments");
         return NULL;
     }
-    int64_t rest[] = {PyLong_AsLongLong(given[2]), PyLong_AsLongLong(given[3]),
-                      count + named == 5 ? PyLong_AsLongLong(given[4]) : 1};
+    int64_t rest[] = {to_number(given[2]), to_number(given[3]),
+                      count + named == 5 ? to_number(given[4]) : 1};
     return row(given[0], given[1], rest);
 }
 
@@ -646,8 +657,8 @@ settle_one(const Settling *all, PyObject *answer)
     if (!Py_IS_TYPE(connection, kinds[CONNECTION]) || !is_event(event = get(connection, EVENT))
         || get(connection, REUSABLE) != Py_True)
         return 0;
-    int64_t rest[] = {PyLong_AsLongLong(code), PyLong_AsLongLong(PyTuple_GET_ITEM(answer, 2)), 1};
-    long long stratum = PyLong_AsLongLong(PyTuple_GET_ITEM(event, 1)), served = number_of(connection, SERVED);
+    int64_t rest[] = {to_number(code), to_number(PyTuple_GET_ITEM(answer, 2)), 1};
+    long long stratum = to_number(PyTuple_GET_ITEM(event, 1)), served = number_of(connection, SERVED);
     if (PyErr_Occurred())
         return -1;
     if (rest[0] < 200 || rest[0] > 299 || served >= all->reuse || stratum < 0
@@ -690,7 +701,7 @@ settle(PyObject *module, PyObject *const *given, Py_ssize_t count)
         PyErr_SetString(PyExc_TypeError, "settle: wrong arguments");
         return NULL;
     }
-    Settling all = {given[1], given[2], given[3], given[4], given[5], PyLong_AsLongLong(given[6])};
+    Settling all = {given[1], given[2], given[3], given[4], given[5], to_number(given[6])};
     Py_ssize_t done = 0;
     int settled = PyErr_Occurred() ? -1 : 1;
     while (settled == 1 && done < PyList_GET_SIZE(given[0])) {
@@ -766,13 +777,13 @@ end:
 static PyObject *
 body_of(const Bodies *all, PyObject *index)
 {
-    long long number = PyLong_AsLongLong(index), situation;
+    long long number = to_number(index), situation;
     if (number < 0 || number >> 12 != all->block)
         return NULL;
     Py_ssize_t offset = (Py_ssize_t)(number & 4095);
     if (offset >= PyList_GET_SIZE(all->picks) || offset >= PyTuple_GET_SIZE(all->digits))
         return NULL;
-    situation = PyLong_AsLongLong(PyList_GET_ITEM(all->picks, offset));
+    situation = to_number(PyList_GET_ITEM(all->picks, offset));
     if (situation < 0 || situation >= PyList_GET_SIZE(all->known))
         return NULL;
     PyObject *template = PyList_GET_ITEM(all->known, situation), *last = PyTuple_GET_ITEM(all->digits, offset);
@@ -800,7 +811,7 @@ bodies(PyObject *module, PyObject *const *given, Py_ssize_t count)
         PyErr_SetString(PyExc_TypeError, "bodies: wrong arguments");
         return NULL;
     }
-    Bodies all = {given[2], given[3], given[4], given[5], given[6], given[7], given[8], PyLong_AsLongLong(given[1])};
+    Bodies all = {given[2], given[3], given[4], given[5], given[6], given[7], given[8], to_number(given[1])};
     PyObject *indexes = PySequence_Fast(given[0], "bodies: indexes"), *found = PyList_New(0);
     int failed = indexes == NULL || found == NULL;
     for (Py_ssize_t i = 0; !failed && i < PySequence_Fast_GET_SIZE(indexes); i++) {

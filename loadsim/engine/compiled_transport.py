@@ -36,8 +36,8 @@ class CompiledTransport(DirectTransport):
             made = list(made)
             step.send_all(made, self.head, self._lines.of([index for _, _, index in made], attempt))
 
-    def _read_all(self, ready: list[tuple[int, int]]) -> None:
-        looked, asks = self._look(monotonic_ns())
+    def _read_all(self, ready: list[tuple[int, int]], begun: tuple[int, Iterable[bool]] | None = None) -> None:
+        looked, asks = self._look(monotonic_ns()) if begun is None else begun
         size = self._read_size()
         step.read_all(
             ready,
@@ -47,14 +47,14 @@ class CompiledTransport(DirectTransport):
             self.answers,
             size,
             looked,
-            partial(self._seldom, size, looked),
+            partial(self._seldom, looked),
             partial(self._unread, size),
             self._unlike,
             self.owner.on_internal,
         )
 
-    def _seldom(self, size: int, looked: int, ready: tuple[int, int], ask: bool) -> None:  # noqa: FBT001
-        self._read_some([ready], (ask,), size, looked)
+    def _seldom(self, looked: int, ready: tuple[int, int], ask: bool) -> None:  # noqa: FBT001
+        super()._read_all([ready], (looked, (ask,)))
 
     def _unread(self, size: int, connection: DirectConnection, error: OSError) -> None:
         if size == SMALL and connection.served:

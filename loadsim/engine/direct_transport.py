@@ -123,18 +123,17 @@ class DirectTransport(SocketSet[DirectConnection]):
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
-    def _read_all(self, ready: list[tuple[int, int]]) -> None:
-        """First read every socket of the batch, so that no answer's time includes the making of other requests."""
-        looked, asks = self._look(monotonic_ns())
-        self._read_some(ready, asks, self._read_size(), looked)
-
     def _read_size(self) -> int:
         data = self.memo.data
         return SMALL if not self._varied and data is not None and len(data) <= _FITS else CHUNK
 
-    def _read_some(self, ready: list[tuple[int, int]], asks: Iterable[bool], size: int, looked: int) -> None:
-        """Read these sockets. `asks`: which of the reads ask for a stamp; `looked`: see `_look`."""
+    def _read_all(self, ready: list[tuple[int, int]], begun: tuple[int, Iterable[bool]] | None = None) -> None:
+        """First read every socket of the batch, so that no answer's time includes the making of other requests.
+
+        `begun`: what `_look` gave, where these are some of a batch that has begun."""
         get, clock, memo, answers = self._table.get, monotonic_ns, self.memo, self.answers
+        looked, asks = self._look(clock()) if begun is None else begun
+        size = self._read_size()
         for (fd, mask), ask in zip(ready, asks):  # noqa: B905 - `asks` has no end
             connection = get(fd)
             if connection is None:

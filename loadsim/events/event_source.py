@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Iterable, Sequence
-from types import ModuleType
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -105,19 +104,6 @@ class EventSource:
     def bodies(self, indexes: Sequence[int], now_ns: int) -> list[bytes]:
         """The bodies of several events at one time; cheaper for each than `body`."""
         now_ms = now_ns // NS_PER_MS
-        return self._bodies(indexes, now_ms) if step is None else self._bodies_by_step(step, indexes, now_ms)
-
-    def _bodies_by_step(self, compiled: ModuleType, indexes: Sequence[int], now_ms: int) -> list[bytes]:
-        """As `_bodies`, by the compiled step, but for those that need more than a compiled template that is there."""
-        times = self._renderer.times(now_ms)
-        found: list[bytes] = []
-        while len(found) < len(indexes):
-            rest = indexes[len(found) :] if found else indexes
-            found += compiled.bodies(rest, self._block, self._picks, self._compiled, self._head, _LAST_DIGITS, *times)
-            found += self._bodies(indexes[len(found) : len(found) + 1], now_ms)
-        return found
-
-    def _bodies(self, indexes: Sequence[int], now_ms: int) -> list[bytes]:
         block, picks, head, known = self._block, self._picks, self._head, self._compiled
         found = []
         for index in indexes:
@@ -131,6 +117,18 @@ class EventSource:
                 return [self._one(index, now_ms) for index in indexes]
             found.append((compiled, head + _LAST_DIGITS[offset]))
         return self._render(found, now_ms)
+
+    def bodies_by_step(self, indexes: Sequence[int], now_ns: int) -> list[bytes]:
+        """As `bodies`, by the compiled step where a compiled template is there."""
+        assert step is not None  # noqa: S101 - whoever calls this has asked
+        times = self._renderer.times(now_ns // NS_PER_MS)
+        found: list[bytes] = []
+        while len(found) < len(indexes):
+            rest = indexes[len(found) :] if found else indexes
+            found += step.bodies(rest, self._block, self._picks, self._compiled, self._head, _LAST_DIGITS, *times)
+            if len(found) < len(indexes):
+                found.append(self.body(indexes[len(found)], now_ns))
+        return found
 
     def document(self, index: int, now_ns: int) -> JsonValue:
         """What `orjson.dumps` makes the body of. It is valid until the next call of any method; whoever changes it must

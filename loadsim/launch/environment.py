@@ -7,6 +7,7 @@ import platform
 from importlib import metadata
 from typing import NamedTuple
 
+from loadsim.compiled_step import step
 from loadsim.measure.result import Environment
 
 PACKAGES = ("aiohttp", "uvloop", "httptools", "orjson", "numpy", "msgspec", "click", "rich")
@@ -20,6 +21,7 @@ def environment() -> Environment:
         cpu_model=cpu_model(),
         cpu_count=available_cores(),
         packages={name: version for name in PACKAGES if (version := _version(name))},
+        compiled=step is not None,
     )
 
 

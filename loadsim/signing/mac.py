@@ -34,6 +34,7 @@ _Last = tuple[bytes, Code, "Callable[[], _Hash] | None"]
 when more than the body follows."""
 WHSEC = "whsec_"
 _compiled = step if step is not None and step.find_sha256() else None
+"""The compiled step, where it can hash."""
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
@@ -114,10 +115,15 @@ class MessageMac:
             codes.append(encode(outer))
         return codes
 
+    @property
+    def is_compiled(self) -> bool:
+        """Whether `lines` can be called."""
+        return self._states is not None
+
     def lines(self, timestamp: bytes, bodies: list[bytes], head: bytes) -> list[bytes]:
-        """`head`, the code and CRLF, for each of several bodies, see `codes`."""
-        if self._states is None:
-            return [head + code.encode("ascii") + b"\r\n" for code in self.codes(timestamp, bodies)]
+        """`head`, the code and CRLF, for each of several bodies, as of `codes`: where the compiled step can."""
+        assert _compiled is not None  # noqa: S101 - see `is_compiled`
+        assert self._states is not None  # noqa: S101
         inner, outer = self._states
         last = self._lead_state
         if last[0] != timestamp:
@@ -188,6 +194,7 @@ def _keyed(scheme: SchemeData, secret: Secret) -> tuple[_Hash, _Hash]:
 
 def _states(scheme: SchemeData, secret: Secret) -> tuple[bytes, bytes]:
     """As `_keyed`, for the compiled step."""
+    assert _compiled is not None  # noqa: S101 - see MessageMac
     inner, outer = _padded(scheme, secret)
     return _compiled.sha256_state(inner), _compiled.sha256_state(outer)
 

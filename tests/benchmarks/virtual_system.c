@@ -9,7 +9,7 @@
 
 static PyObject *clock_of, *receive, *write_all;
 
-/* To be called once: read_clock() -> ns, recv(fd) -> bytes, send(fd, size) -> size. */
+/* To be called once: read_clock() -> ns, recv(fd, size) -> bytes, send(fd, data) -> size. */
 void
 virtual_system(PyObject *read_clock, PyObject *recv, PyObject *send)
 {
@@ -43,7 +43,7 @@ virtual_clock_gettime(clockid_t which, struct timespec *now)
 ssize_t
 virtual_recv(int fd, void *room, size_t size, int flags)
 {
-    PyObject *data = sure(PyObject_CallFunction(receive, "i", fd));
+    PyObject *data = sure(PyObject_CallFunction(receive, "in", fd, (Py_ssize_t)size));
     ssize_t got = PyBytes_GET_SIZE(data);
     memcpy(room, PyBytes_AS_STRING(data), (size_t)got);
     Py_DECREF(data);
@@ -53,7 +53,7 @@ virtual_recv(int fd, void *room, size_t size, int flags)
 ssize_t
 virtual_send(int fd, const void *data, size_t size, int flags)
 {
-    PyObject *sent = sure(PyObject_CallFunction(write_all, "in", fd, (Py_ssize_t)size));
+    PyObject *sent = sure(PyObject_CallFunction(write_all, "iy#", fd, data, (Py_ssize_t)size));
     Py_DECREF(sent);
     return (ssize_t)size;
 }
