@@ -29,5 +29,6 @@ class BuildWithScenarios(build_py):
             self.copy_file(str(file), str(place / file.name))
 
 
-asked = os.environ.get("LOADSIM_COMPILED") == "1" or "build_ext" in sys.argv
+environment = os.environ  # noqa: TID251 - a build's
+asked = environment.get("LOADSIM_COMPILED") == "1" or "build_ext" in sys.argv
 setup(cmdclass={"build_py": BuildWithScenarios}, ext_modules=[HOT] if asked else [])

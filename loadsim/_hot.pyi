@@ -34,7 +34,7 @@ def bodies(
     block: int,
     picks: list[int],
     known: list[Any],
-    id: bytes,
+    head: bytes,
     digits: tuple[bytes, ...],
     seconds: dict[int, bytes],
     fraction: bytes,

@@ -112,7 +112,9 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
 
 def files(directory: str) -> set[str]:
     """The files of a directory of the tree, without what an interpreter left."""
-    found = (path.relative_to(ROOT) for path in (ROOT / directory).rglob("*") if path.is_file() and path.suffix != ".so")
+    found = (
+        path.relative_to(ROOT) for path in (ROOT / directory).rglob("*") if path.is_file() and path.suffix != ".so"
+    )
     return {str(path) for path in found if not {"__pycache__", "node_modules"} & set(path.parts)}
 
 

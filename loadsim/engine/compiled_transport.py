@@ -53,7 +53,7 @@ class CompiledTransport(DirectTransport):
             self.owner.on_internal,
         )
 
-    def _seldom(self, looked: int, ready: tuple[int, int], ask: bool) -> None:  # noqa: FBT001
+    def _seldom(self, looked: int, ready: tuple[int, int], ask: bool) -> None:
         super()._read_all([ready], (looked, (ask,)))
 
     def _unread(self, size: int, connection: DirectConnection, error: OSError) -> None:

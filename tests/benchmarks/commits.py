@@ -43,7 +43,7 @@ class Cost(NamedTuple):
 
 def shard_of(tree: Path, core: int, port: int, way: str, events: int) -> tuple[float, float]:
     """CPU seconds and resident memory (MB) of the shard of one run."""
-    environment = {**common.child_environment(), "PYTHONPATH": str(tree), "PYTHONHASHSEED": "0"}
+    environment = {**common.child_environment(), "PYTHONPATH": str(tree), "PYTHONHASHSEED": "0", "LOADSIM_PURE": "1"}
     with tempfile.TemporaryDirectory(prefix="loadsim-bench-") as directory:
         words = ("run", f"http://127.0.0.1:{port}/", *WAYS[way], "-n", str(events), "--seed", "7", "-q")
         command = common.pinned(core, [sys.executable, "-P", "-m", "loadsim", *words])

@@ -1,5 +1,5 @@
-"""The compiled step does what the Python code beside it does: the same rows and calls in the same virtual world, the same
-bodies and signatures. It is built here, for this interpreter, from the sources as they are."""
+"""The compiled step does what the Python code beside it does: in the same virtual world the same bytes are sent, the
+same rows noted, the system called as often. It is built here, for this interpreter, from the sources as they are."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-pytestmark = pytest.mark.needs("gcc")
+pytestmark = pytest.mark.needs("gcc", "Python.h")
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +25,8 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def shard(way: str, directory: Path, *words: str) -> Any:
     """What a virtual shard says of itself."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "LOADSIM_PURE": "0" if words else "1"}
+    surroundings = os.environ  # noqa: TID251 - a child's
+    environment = {**surroundings, "PYTHONPATH": str(ROOT), "LOADSIM_PURE": "0" if words else "1"}
     command = [sys.executable, "-P", "-m", "tests.benchmarks.virtual_shard", way, "--watched", *words]
     done = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
