@@ -14,14 +14,13 @@ import httptools
 
 from loadsim.receiver import answers
 from loadsim.receiver.answer_choice import TRANSFER_CODING, VERSIONS, HeaderNames, add_field, joined, understood
-from loadsim.receiver.answers import Answer
+from loadsim.receiver.answers import ACCEPTED, Answer
 from loadsim.receiver.connection_faults import SlowReading, reset
 from loadsim.receiver.handler import AT_ONCE, WebhookHandler
+from loadsim.receiver.known_heads import LENGTH, Known, KnownHeads
 from loadsim.receiver.rendered_answers import CONTINUE
 from loadsim.receiver.timer import Timer
 
-FRAMING_HEADERS = ("connection", "proxy-connection", "content-length", "expect", TRANSFER_CODING)
-"""The headers needed here; the parser treats the second like the first."""
 _LENGTH_DIGITS = 18
 HEAD_LIMIT = 64 * 1024
 FIELD_LIMIT = 128
@@ -59,12 +58,20 @@ class _Request:
         """The headers that are needed."""
 
 
+def _kept() -> _Request:
+    """A POST request that keeps its connection; only its answer is still due."""
+    request = _Request()
+    request.method, request.keep = "POST", True
+    return request
+
+
 class OwningEngine(Protocol):
     """The engine that a connection belongs to, as far as the connection uses it."""
 
     timer: Timer | None
     connections: set[Connection]
     names: HeaderNames
+    heads: KnownHeads
     stopping: bool
     """True when the next answer of every connection is its last."""
 
@@ -76,11 +83,13 @@ class Connection(asyncio.Protocol):
     """One connection. The parser's callbacks only collect data; answers are sent after the parser has returned."""
 
     __slots__ = (
+        "_at_start",
         "_busy",
         "_cut_off",
         "_engine",
         "_handler",
         "_held",
+        "_known",
         "_max_body",
         "_names",
         "_parser",
@@ -99,6 +108,8 @@ class Connection(asyncio.Protocol):
         self._handler = handler
         self._max_body = handler.max_body
         self._names = engine.names
+        self._known = engine.heads.read
+        self._at_start = True
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._request: _Request | None = None
@@ -131,6 +142,12 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self.finished:
             return
+        is_whole = self._at_start and self._busy is None and not self._ready and not self._stuck
+        if is_whole:
+            known = self._known(data)
+            if known is not None:
+                self._take_known(known)
+                return
         self._wire_bytes += len(data)
         try:
             self._parser.feed_data(data)
@@ -142,7 +159,7 @@ class Connection(asyncio.Protocol):
             if self._request is not None and not self._within_budget():
                 self._refuse(answers.NO_ROOM)
         if self._ready:
-            self._serve()
+            self._serve(data if is_whole and self._at_start and len(self._ready) == 1 else b"")
 
     def pause_writing(self) -> None:
         self._stuck = True
@@ -154,6 +171,9 @@ class Connection(asyncio.Protocol):
         self._serve()
 
     # Called by the parser.
+
+    def on_message_begin(self) -> None:
+        self._at_start = False
 
     def on_url(self, url: bytes) -> None:
         if self._request is None:
@@ -193,7 +213,7 @@ class Connection(asyncio.Protocol):
         if not request.keep or "connection" in headers or "proxy-connection" in headers:
             version = parser.get_http_version()
             request.keep = request.keep and version == "1.1"  # HTTP/1.0 can ask for it; such connections are closed
-        length = headers.get("content-length", "0")
+        length = headers.get(LENGTH, "0")
         if not length.isdigit() or len(length) > _LENGTH_DIGITS or int(length) > self._max_body:
             request.refused = answers.TOO_LARGE
         if version not in VERSIONS or (TRANSFER_CODING in headers and not understood(headers[TRANSFER_CODING])):
@@ -224,6 +244,7 @@ class Connection(asyncio.Protocol):
             self._ready.append(self._request)
         self._request = None
         self._wire_bytes = 0
+        self._at_start = True
 
     # Internal.
 
@@ -256,8 +277,11 @@ class Connection(asyncio.Protocol):
         before, self._held = self._held, held
         return self._handler.budget.changed(before, held)
 
-    def _serve(self) -> None:
-        """Answer complete requests in order, until one has to wait for its service time."""
+    def _serve(self, whole: bytes = b"") -> None:
+        """Answer complete requests in order, until one has to wait for its service time.
+
+        `whole`: the bytes of the only request, if they came at once.
+        """
         ready, handler, out = self._ready, self._handler, b""
         while ready and self._busy is None and not self._stuck and not self.finished:
             request = ready.popleft()
@@ -269,10 +293,11 @@ class Connection(asyncio.Protocol):
             answer, instant = handler.take(
                 request.method, request.target.decode("latin-1"), request.headers, body, request.delivery_id
             )
+            if whole and answer.entry in ACCEPTED:
+                self._engine.heads.learn(whole, request.target)
             if instant != AT_ONCE and self._engine.timer is not None:
-                self._busy = handler.until(answer, instant, self._engine.timer)
                 request.body, request.pieces = b"", None  # no longer needed
-                self._busy.add_done_callback(partial(self._served, request, answer))
+                self._wait(request, answer, instant, self._engine.timer)
             else:
                 out += self._answer(request, answer)
         if out:
@@ -281,6 +306,25 @@ class Connection(asyncio.Protocol):
             self._flow()
         if ready or self._held:
             self._within_budget()
+
+    def _take_known(self, known: Known) -> None:
+        """Answer one whole request that nothing waits before."""
+        target, headers, delivery_id, body = known
+        handler = self._handler
+        answer, instant = handler.take("POST", target, headers, body, delivery_id)
+        timer = self._engine.timer
+        if instant != AT_ONCE and timer is not None:
+            self._wait(_kept(), answer, instant, timer)
+        elif answer.close or self._engine.stopping:
+            self._send(self._answer(_kept(), answer))
+        elif self._transport is not None:
+            self._ticks = 0
+            self._transport.write(handler.bytes_of(answer, False))
+
+    def _wait(self, request: _Request, answer: Answer, instant_ns: int, timer: Timer) -> None:
+        """Answer at a later instant."""
+        self._busy = self._handler.until(answer, instant_ns, timer)
+        self._busy.add_done_callback(partial(self._served, request, answer))
 
     def _served(self, request: _Request, answer: Answer, instant: asyncio.Future[None]) -> None:
         if instant.cancelled():
