@@ -5,10 +5,10 @@
 A shard runs under callgrind with its clock, loop, timer and sockets replaced (see `virtual_shard`), so that either tree
 does the same work in the same virtual time, and the figures are the same on a busy machine and on an idle one. Counted
 is what lies between two requests in the middle of the run, divided by the events between them: closed, with eight
-answers ready at once, traced, the same with `traceparent`, and open, with one event at each wake-up, which is where work per wake-up weighs most. The
-heartbeat and the frame of each second are in it, as often as they come in that time. What the kernel does is not: the
-calls to it are counted instead, and `commits` measures all CPU time. A second run without callgrind counts the
-bytecodes of each function, which says where a difference comes from.
+answers ready at once, traced, the same with `traceparent`, and open, with one event at each wake-up, which is where
+work per wake-up weighs most. The heartbeat and the frame of each second are in it, as often as they come in that time.
+What the kernel does is not: the calls to it are counted instead, and `commits` measures all CPU time. A second run
+without callgrind counts the bytecodes of each function, which says where a difference comes from.
 """
 
 from __future__ import annotations
@@ -32,17 +32,22 @@ TREES = ("before", "now")
 
 def counted(way: str, package: Path) -> dict[str, Any]:
     """Of one tree, per event: instructions, calls by name, bytecodes by function. `package` holds `loadsim/`."""
-    child = [sys.executable, "-P", "-m", "tests.benchmarks.virtual_shard", way]
+    instructions, found = between_marks("virtual_shard", way, package)
+    events = virtual_shard.WAYS[way].counted
+    each = {kind: {name: count / events for name, count in found[kind].items()} for kind in ("calls", "opcodes")}
+    return {"instructions": instructions / events, **each}
+
+
+def between_marks(module: str, way: str, package: Path) -> tuple[int, Any]:
+    """The instructions of a benchmark's child between its marks, and what it prints with --opcodes."""
+    child = [sys.executable, "-P", "-m", f"tests.benchmarks.{module}", way]
     with tempfile.TemporaryDirectory(prefix="loadsim-bench-") as directory:
         dumps = Path(directory) / "out"
         valgrind = ["valgrind", "--tool=callgrind", "--dump-before=getppid", f"--callgrind-out-file={dumps}"]
         _said([*valgrind, *child], directory, package)
         between = (dumps.with_name("out.2")).read_text("utf-8").splitlines()  # from the first mark to the second
         instructions = int(next(line for line in between if line.startswith("totals:")).split()[1])
-        found = _said([*child, "--opcodes"], directory, package)
-    events = virtual_shard.WAYS[way].counted
-    each = {kind: {name: count / events for name, count in found[kind].items()} for kind in ("calls", "opcodes")}
-    return {"instructions": instructions / events, **each}
+        return instructions, _said([*child, "--opcodes"], directory, package)
 
 
 def _said(command: Sequence[str], directory: str, package: Path) -> Any:
@@ -78,7 +83,7 @@ def trace_cost(counts: Mapping[str, Any]) -> float:
     return float(traced / closed - 1)
 
 
-def _functions(of: Mapping[str, Any]) -> list[list[str]]:
+def functions(of: Mapping[str, Any]) -> list[list[str]]:
     """Rows of the functions that changed, the greatest change first."""
     before, now = (of[tree]["opcodes"] for tree in TREES)
     differences = {name: now.get(name, 0) - before.get(name, 0) for name in {*before, *now}}
@@ -108,8 +113,8 @@ def report(document: Mapping[str, Any]) -> str:
         "How each figure is taken is told in `tests/benchmarks/hot_path.py`."
     )
     traced = (
-        f"`traceparent` on every event costs {trace_cost(counts):.2%} more instructions; at most {TRACED_LIMIT:.0%} are "
-        "allowed."
+        f"`traceparent` on every event costs {trace_cost(counts):.2%} more instructions; at most {TRACED_LIMIT:.0%} "
+        "are allowed."
     )
     parts = [
         "# What one event costs a shard",
@@ -123,9 +128,9 @@ def report(document: Mapping[str, Any]) -> str:
         common.table(["run", "counted", "before", "now", "change"], rows),
     ]
     for way, of in counts.items():
-        if functions := _functions(of):
+        if changed := functions(of):
             head = ["function", "before", "now", "change"]
-            parts += [f"## Bytecodes by function, {way}", "", common.table(head, functions)]
+            parts += [f"## Bytecodes by function, {way}", "", common.table(head, changed)]
     return "\n".join(parts)
 
 
