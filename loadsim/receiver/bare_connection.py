@@ -58,13 +58,6 @@ class _Request:
         """The headers that are needed."""
 
 
-def _kept() -> _Request:
-    """A POST request that keeps its connection; only its answer is still due."""
-    request = _Request()
-    request.method, request.keep = "POST", True
-    return request
-
-
 class OwningEngine(Protocol):
     """The engine that a connection belongs to, as far as the connection uses it."""
 
@@ -95,6 +88,7 @@ class Connection(asyncio.Protocol):
         "_parser",
         "_paused",
         "_ready",
+        "_reply",
         "_request",
         "_stuck",
         "_ticks",
@@ -109,6 +103,7 @@ class Connection(asyncio.Protocol):
         self._max_body = handler.max_body
         self._names = engine.names
         self._known = engine.heads.read
+        self._reply = handler.reply
         self._at_start = True
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
@@ -310,16 +305,21 @@ class Connection(asyncio.Protocol):
     def _take_known(self, known: Known) -> None:
         """Answer one whole request that nothing waits before."""
         target, headers, delivery_id, body = known
-        handler = self._handler
-        answer, instant = handler.take("POST", target, headers, body, delivery_id)
-        timer = self._engine.timer
-        if instant != AT_ONCE and timer is not None:
-            self._wait(_kept(), answer, instant, timer)
-        elif answer.close or self._engine.stopping:
-            self._send(self._answer(_kept(), answer))
-        elif self._transport is not None:
-            self._ticks = 0
-            self._transport.write(handler.bytes_of(answer, False))
+        engine = self._engine
+        if not engine.stopping and self._transport is not None:
+            answer, instant, data = self._reply("POST", target, headers, body, delivery_id)
+            if data:
+                self._ticks = 0
+                self._transport.write(data)
+                return
+        else:
+            answer, instant = self._handler.take("POST", target, headers, body, delivery_id)
+        request = _Request()
+        request.method, request.keep = "POST", True
+        if instant != AT_ONCE and engine.timer is not None:
+            self._wait(request, answer, instant, engine.timer)
+        else:
+            self._send(self._answer(request, answer))
 
     def _wait(self, request: _Request, answer: Answer, instant_ns: int, timer: Timer) -> None:
         """Answer at a later instant."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import StreamReader
 
@@ -64,6 +65,48 @@ class _Prepared(web.StreamResponse):
         """Does nothing: `prepare` has written everything."""
 
 
+class _Sent(web.StreamResponse):
+    """An answer that is written already, on a connection that stays open."""
+
+    keep_alive = True
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        if request.protocol.writing_paused:
+            await request.writer.drain()
+        return None
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Does nothing."""
+
+
+class _Request(web.BaseRequest):
+    """A request of which nothing is prepared but what is read here and by aiohttp's connection.
+
+    aiohttp's own also looks up addresses and TLS and splits the URL, which costs more than checking a signature.
+    """
+
+    ATTRS = web.BaseRequest.ATTRS | {"parsed", "connection"}
+
+    def __init__(
+        self,
+        message: RawRequestMessage,
+        payload: StreamReader,
+        protocol: web.RequestHandler,
+        payload_writer: AbstractStreamWriter,
+        task: asyncio.Task[None],
+    ) -> None:
+        self.parsed = message
+        self.connection = protocol
+        self._message = message
+        self._payload = payload
+        self._protocol = protocol
+        self._payload_writer = payload_writer
+        self._headers = message.headers
+        self._method = message.method
+        self._task = task
+        self._cache = {}
+
+
 class _Reset(_Prepared):
     """Resets the connection instead of answering."""
 
@@ -100,7 +143,7 @@ class _Connection(web.RequestHandler):
         self._ticks = 0
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
+        web.RequestHandler.data_received(self, data)  # super() costs more
         if self._messages or self._current_request is not None:
             self._in_head = False
         elif not self._in_head:
@@ -154,6 +197,11 @@ class _SlowConnection(SlowReading, _Connection):
         self.bytes_per_s = bytes_per_s
 
 
+def _keeps(message: RawRequestMessage) -> bool:
+    """Whether the connection stays open after the answer, as far as the sender is concerned."""
+    return not message.should_close and message.version == HttpVersion11
+
+
 class AiohttpEngine:
     """Serves one listening socket. `serve` starts, `stop` answers what is in flight and ends."""
 
@@ -169,7 +217,8 @@ class AiohttpEngine:
         self._next_tick: asyncio.TimerHandle | None = None
         self._prepared: dict[tuple[Answer, bool], _Prepared] = {}
         self._listener: asyncio.Server | None = None
-        self._server = web.Server(self._handle)
+        self._sent = _Sent()
+        self._server = web.Server(self._handle, request_factory=_Request)  # type: ignore[arg-type]  # it makes no others
 
     async def serve(self, sock: Any) -> None:
         """Accept connections on `sock`, a bound TCP socket."""
@@ -218,44 +267,58 @@ class AiohttpEngine:
         self._handler.refuse(answers.TOO_SLOW)
         return self._handler.bytes_of(answers.TOO_SLOW, True)
 
-    def refusal(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
+    def refusal(self, request: _Request, answer: Answer) -> web.StreamResponse:
         """Count a request that is refused before it was read completely; returns its answer."""
         self._handler.refuse(answer)
         return self._respond(request, answer)
 
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        if request.version not in VERSIONS:
+    async def _handle(self, request: _Request) -> web.StreamResponse:
+        message, payload = request.parsed, request.content
+        if message.version not in VERSIONS:
             return self.last(answers.BAD_REQUEST)
-        payload = request.content
         if payload.is_eof():
             body = payload.read_nowait()
             if len(body) > self._max_body:
                 return self.refusal(request, answers.TOO_LARGE)
         else:
-            length = request.content_length
-            if length is not None and length > self._max_body:
-                return self.refusal(request, answers.TOO_LARGE)
-            if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue" and request.transport is not None:
-                request.transport.write(CONTINUE)
-            try:
-                async with asyncio.timeout(self._read_timeout):
-                    body = await self._read(payload)
-            except TimeoutError:
-                return self.refusal(request, answers.TOO_SLOW)
-            except _RefusedError as refused:
-                return self.refusal(request, refused.answer)
-            except (HttpProcessingError, web.PayloadAccessError):
-                return self.refusal(request, answers.BAD_REQUEST)
-            except ConnectionError:
-                return self._respond(request, answers.BAD_REQUEST)  # the sender has gone: nothing is counted
-        headers, delivery_id = self._pick(request.raw_headers)
+            rest = await self._rest(request, payload)
+            if isinstance(rest, web.StreamResponse):
+                return rest
+            body = rest
+        headers, delivery_id = self._pick(message.raw_headers)
         if TRANSFER_CODING in headers and not understood(headers[TRANSFER_CODING]):
             return self.refusal(request, answers.BAD_REQUEST)
-        answer, instant = self._handler.take(request.method, request.raw_path, headers, body, delivery_id)
+        method, transport = message.method, request.connection.transport
+        if method == hdrs.METH_POST and transport is not None and _keeps(message):
+            answer, instant, data = self._handler.reply(method, message.path, headers, body, delivery_id)
+            if data:
+                transport.write(data)
+                return self._sent
+        else:
+            answer, instant = self._handler.take(method, message.path, headers, body, delivery_id)
         if instant and self._timer is not None:
             del body  # no longer needed
             await self._handler.until(answer, instant, self._timer)
         return self._respond(request, answer)
+
+    async def _rest(self, request: _Request, payload: StreamReader) -> bytes | web.StreamResponse:
+        """The body of a request that is not complete yet, or the answer that refuses it."""
+        length = request.content_length
+        if length is not None and length > self._max_body:
+            return self.refusal(request, answers.TOO_LARGE)
+        if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue" and request.transport is not None:
+            request.transport.write(CONTINUE)
+        try:
+            async with asyncio.timeout(self._read_timeout):
+                return await self._read(payload)
+        except TimeoutError:
+            return self.refusal(request, answers.TOO_SLOW)
+        except _RefusedError as refused:
+            return self.refusal(request, refused.answer)
+        except (HttpProcessingError, web.PayloadAccessError):
+            return self.refusal(request, answers.BAD_REQUEST)
+        except ConnectionError:
+            return self._respond(request, answers.BAD_REQUEST)  # the sender has gone: nothing is counted
 
     def _tick(self) -> None:
         # Ticks are counted, not timed, so that no connection is closed because the whole loop stalled.
@@ -281,8 +344,8 @@ class AiohttpEngine:
             budget.changed(size, 0)
         return b"".join(chunks)
 
-    def _respond(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
-        keep = not answer.close and request.keep_alive and request.version == HttpVersion11
+    def _respond(self, request: _Request, answer: Answer) -> web.StreamResponse:
+        keep = not answer.close and _keeps(request.parsed)
         key = (answer, keep)
         found = self._prepared.get(key)
         if found is None:

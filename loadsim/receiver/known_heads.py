@@ -50,7 +50,7 @@ class KnownHeads:
         for match, keys, groups, apart, target in self._heads:
             found = match(data)
             if found is not None:
-                headers = dict(zip(keys, map(bytes.decode, found.group(*groups)), strict=False))
+                headers = dict(zip(keys, map(bytes.decode, found.group(*groups))))  # noqa: B905 - "strict" costs time
                 end = found.end()
                 if len(data) - end == int(headers[LENGTH]) <= self._max_body:
                     return target, headers, found[apart] if apart else b"", data[end:]
@@ -78,7 +78,8 @@ class KnownHeads:
             self._heads.append(self._head(first, spellings, target.decode()))
 
     def _head(self, first: bytes, spellings: list[bytes], target: str) -> _Head:
-        pattern, needed, apart = re.escape(first + b"\r\n"), {}, 0
+        pattern, apart = re.escape(first + b"\r\n"), 0
+        needed: dict[str, int] = {}
         for spelling in spellings:
             key, value = self._names[spelling], _VALUE
             if key != "":
