@@ -15,6 +15,7 @@ import httptools
 from loadsim.receiver import answers
 from loadsim.receiver.answer_choice import TRANSFER_CODING, VERSIONS, HeaderNames, add_field, joined, understood
 from loadsim.receiver.answers import ACCEPTED, Answer
+from loadsim.receiver.arriving_request import HEAD_LIMIT, ArrivingRequest
 from loadsim.receiver.connection_faults import SlowReading, reset
 from loadsim.receiver.handler import AT_ONCE, WebhookHandler
 from loadsim.receiver.known_heads import LENGTH, Known, KnownHeads
@@ -22,40 +23,12 @@ from loadsim.receiver.rendered_answers import CONTINUE
 from loadsim.receiver.timer import Timer
 
 _LENGTH_DIGITS = 18
-HEAD_LIMIT = 64 * 1024
 FIELD_LIMIT = 128
 FRAMING_FACTOR = 16
 """A chunked body may have this many times its limit as bytes of transfer: the smallest chunks need six bytes for
 one."""
 PIPELINE_LIMIT = 64
 """With this many requests waiting, no more is read from the connection."""
-
-
-class _Request:
-    """A request while it arrives. `refused` is set when its answer is known before its end.
-
-    Defaults are class attributes, because creating a request costs time for each attribute that it sets.
-    """
-
-    method = ""
-    fields = 0
-    head_size = 0
-    """Counted only when more than HEAD_LIMIT bytes were read; otherwise it cannot be over the limit."""
-    in_head = True
-    keep = False
-    expects = False
-    refused: Answer | None = None
-    body = b""
-    delivery_id = b""
-    """The value of its delivery id header."""
-    size = 0
-    pieces: list[bytes] | None = None
-    """The pieces of a body that arrived in several."""
-
-    def __init__(self, target: bytes = b"") -> None:
-        self.target = target
-        self.headers: dict[str, str] = {}
-        """The headers that are needed."""
 
 
 class OwningEngine(Protocol):
@@ -107,8 +80,8 @@ class Connection(asyncio.Protocol):
         self._at_start = True
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
-        self._request: _Request | None = None
-        self._ready: deque[_Request] = deque()
+        self._request: ArrivingRequest | None = None
+        self._ready: deque[ArrivingRequest] = deque()
         self._busy: asyncio.Future[None] | None = None
         self._wire_bytes = 0
         self._held = 0
@@ -137,8 +110,8 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self.finished:
             return
-        is_whole = self._at_start and self._busy is None and not self._ready and not self._stuck
-        if is_whole:
+        is_whole = self._at_start and not self._wire_bytes
+        if is_whole and self._busy is None and not self._ready and not self._stuck:
             known = self._known(data)
             if known is not None:
                 self._take_known(known)
@@ -172,7 +145,7 @@ class Connection(asyncio.Protocol):
 
     def on_url(self, url: bytes) -> None:
         if self._request is None:
-            self._request = _Request(url)
+            self._request = ArrivingRequest(url)
             self._ticks = 0
         else:
             self._request.target += url
@@ -243,7 +216,7 @@ class Connection(asyncio.Protocol):
 
     # Internal.
 
-    def _check_early(self, request: _Request) -> None:
+    def _check_early(self, request: ArrivingRequest) -> None:
         """Refuse an incomplete request that is over a limit; send 100 Continue to a sender that waits for it."""
         if request.in_head and (self._wire_bytes > HEAD_LIMIT or request.fields > FIELD_LIMIT):
             self._refuse(answers.HEAD_TOO_LARGE)
@@ -258,7 +231,7 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, answer: Answer) -> None:
         """Answer the arriving request with a refusal; nothing after it is read."""
-        request = self._request or _Request()
+        request = self._request or ArrivingRequest()
         request.refused, request.body, request.pieces = answer, b"", None
         self._request = None
         self._ready.append(request)
@@ -314,19 +287,19 @@ class Connection(asyncio.Protocol):
                 return
         else:
             answer, instant = self._handler.take("POST", target, headers, body, delivery_id)
-        request = _Request()
+        request = ArrivingRequest()
         request.method, request.keep = "POST", True
         if instant != AT_ONCE and engine.timer is not None:
             self._wait(request, answer, instant, engine.timer)
         else:
             self._send(self._answer(request, answer))
 
-    def _wait(self, request: _Request, answer: Answer, instant_ns: int, timer: Timer) -> None:
+    def _wait(self, request: ArrivingRequest, answer: Answer, instant_ns: int, timer: Timer) -> None:
         """Answer at a later instant."""
         self._busy = self._handler.until(answer, instant_ns, timer)
         self._busy.add_done_callback(partial(self._served, request, answer))
 
-    def _served(self, request: _Request, answer: Answer, instant: asyncio.Future[None]) -> None:
+    def _served(self, request: ArrivingRequest, answer: Answer, instant: asyncio.Future[None]) -> None:
         if instant.cancelled():
             return
         self._busy = None
@@ -335,7 +308,7 @@ class Connection(asyncio.Protocol):
         if self._request is not None:
             self._check_early(self._request)
 
-    def _answer(self, request: _Request, answer: Answer) -> bytes:
+    def _answer(self, request: ArrivingRequest, answer: Answer) -> bytes:
         close = answer.close or not request.keep or self._engine.stopping
         if answer is answers.RESET:
             self.finished = True

@@ -13,15 +13,15 @@ from typing import Any
 
 from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
-from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import StreamReader
 
 from loadsim.model import NS_PER_S
 from loadsim.receiver import answers
+from loadsim.receiver.aiohttp_exchange import Prepared, ReadRequest, Reset, Sent
 from loadsim.receiver.answer_choice import TRANSFER_CODING, understood
 from loadsim.receiver.answers import Answer
-from loadsim.receiver.connection_faults import SlowReading, reset
+from loadsim.receiver.connection_faults import SlowReading
 from loadsim.receiver.connection_limits import BACKLOG, LINGER_S, LONGEST_TICK_S
 from loadsim.receiver.handler import WebhookHandler
 from loadsim.receiver.options import ReceiverOptions
@@ -39,84 +39,7 @@ class _RefusedError(Exception):
         self.answer = answer
 
 
-class _Prepared(web.StreamResponse):
-    """One answer for any number of requests: it writes bytes that were rendered in advance."""
-
-    def __init__(self, handler: WebhookHandler, answer: Answer, *, keep: bool) -> None:
-        super().__init__(status=answer.status)
-        self._handler = handler
-        self._answer = answer
-        self._keep = keep
-
-    @property
-    def keep_alive(self) -> bool:
-        return self._keep
-
-    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        transport = request.transport
-        if transport is None:
-            raise ConnectionResetError("the sender closed the connection")
-        transport.write(self._handler.bytes_of(self._answer, not self._keep, request.method == hdrs.METH_HEAD))
-        if request.protocol.writing_paused:
-            await request.writer.drain()
-        return None
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        """Does nothing: `prepare` has written everything."""
-
-
-class _Sent(web.StreamResponse):
-    """An answer that is written already, on a connection that stays open."""
-
-    keep_alive = True
-
-    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        if request.protocol.writing_paused:
-            await request.writer.drain()
-        return None
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        """Does nothing."""
-
-
-class _Request(web.BaseRequest):
-    """A request of which nothing is prepared but what is read here and by aiohttp's connection.
-
-    aiohttp's own also looks up addresses and TLS and splits the URL, which costs more than checking a signature.
-    """
-
-    ATTRS = web.BaseRequest.ATTRS | {"parsed", "connection"}
-
-    def __init__(
-        self,
-        message: RawRequestMessage,
-        payload: StreamReader,
-        protocol: web.RequestHandler,
-        payload_writer: AbstractStreamWriter,
-        task: asyncio.Task[None],
-    ) -> None:
-        self.parsed = message
-        self.connection = protocol
-        self._message = message
-        self._payload = payload
-        self._protocol = protocol
-        self._payload_writer = payload_writer
-        self._headers = message.headers
-        self._method = message.method
-        self._task = task
-        self._cache = {}
-
-
-class _Reset(_Prepared):
-    """Resets the connection instead of answering."""
-
-    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        if request.transport is not None:
-            reset(request.transport)
-        return None
-
-
-class _PreparedLast(_Prepared):
+class _PreparedLast(Prepared):
     """The answer to input that is not HTTP. Further input is discarded for a while, so that the sender can read the
     answer."""
 
@@ -197,11 +120,6 @@ class _SlowConnection(SlowReading, _Connection):
         self.bytes_per_s = bytes_per_s
 
 
-def _keeps(message: RawRequestMessage) -> bool:
-    """Whether the connection stays open after the answer, as far as the sender is concerned."""
-    return not message.should_close and message.version == HttpVersion11
-
-
 class AiohttpEngine:
     """Serves one listening socket. `serve` starts, `stop` answers what is in flight and ends."""
 
@@ -215,10 +133,12 @@ class AiohttpEngine:
         self._read_rate = options.read_rate
         self._tick_s = min(LONGEST_TICK_S, self._read_timeout / 2)
         self._next_tick: asyncio.TimerHandle | None = None
-        self._prepared: dict[tuple[Answer, bool], _Prepared] = {}
+        self._prepared: dict[tuple[Answer, bool], Prepared] = {}
         self._listener: asyncio.Server | None = None
-        self._sent = _Sent()
-        self._server = web.Server(self._handle, request_factory=_Request)  # type: ignore[arg-type]  # it makes no others
+        done = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        self._sent = Sent(done)
+        self._server = web.Server(self._handle, request_factory=ReadRequest)  # type: ignore[arg-type]  # it makes no others
 
     async def serve(self, sock: Any) -> None:
         """Accept connections on `sock`, a bound TCP socket."""
@@ -267,12 +187,12 @@ class AiohttpEngine:
         self._handler.refuse(answers.TOO_SLOW)
         return self._handler.bytes_of(answers.TOO_SLOW, True)
 
-    def refusal(self, request: _Request, answer: Answer) -> web.StreamResponse:
+    def refusal(self, request: ReadRequest, answer: Answer) -> web.StreamResponse:
         """Count a request that is refused before it was read completely; returns its answer."""
         self._handler.refuse(answer)
         return self._respond(request, answer)
 
-    async def _handle(self, request: _Request) -> web.StreamResponse:
+    async def _handle(self, request: ReadRequest) -> web.StreamResponse:
         message, payload = request.parsed, request.content
         if message.version not in VERSIONS:
             return self.last(answers.BAD_REQUEST)
@@ -289,7 +209,8 @@ class AiohttpEngine:
         if TRANSFER_CODING in headers and not understood(headers[TRANSFER_CODING]):
             return self.refusal(request, answers.BAD_REQUEST)
         method, transport = message.method, request.connection.transport
-        if method == hdrs.METH_POST and transport is not None and _keeps(message):
+        keeps = not message.should_close and message.version == HttpVersion11
+        if keeps and method == hdrs.METH_POST and transport is not None:
             answer, instant, data = self._handler.reply(method, message.path, headers, body, delivery_id)
             if data:
                 transport.write(data)
@@ -301,7 +222,7 @@ class AiohttpEngine:
             await self._handler.until(answer, instant, self._timer)
         return self._respond(request, answer)
 
-    async def _rest(self, request: _Request, payload: StreamReader) -> bytes | web.StreamResponse:
+    async def _rest(self, request: ReadRequest, payload: StreamReader) -> bytes | web.StreamResponse:
         """The body of a request that is not complete yet, or the answer that refuses it."""
         length = request.content_length
         if length is not None and length > self._max_body:
@@ -344,12 +265,13 @@ class AiohttpEngine:
             budget.changed(size, 0)
         return b"".join(chunks)
 
-    def _respond(self, request: _Request, answer: Answer) -> web.StreamResponse:
-        keep = not answer.close and _keeps(request.parsed)
+    def _respond(self, request: ReadRequest, answer: Answer) -> web.StreamResponse:
+        message = request.parsed
+        keep = not answer.close and not message.should_close and message.version == HttpVersion11
         key = (answer, keep)
         found = self._prepared.get(key)
         if found is None:
-            kind = _Reset if answer is answers.RESET else _Prepared
+            kind = Reset if answer is answers.RESET else Prepared
             found = kind(self._handler, answer, keep=keep)
             if not answer.once:
                 self._prepared[key] = found

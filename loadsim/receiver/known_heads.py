@@ -28,7 +28,8 @@ _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+): (" + _VALUE + rb")")
 Known = tuple[str, dict[str, str], bytes, bytes]
 """What is read from a request: target, needed headers by lower-case name, delivery id, body. Its method is POST."""
 _Head = tuple[Callable[[bytes], re.Match[bytes] | None], tuple[str, ...], tuple[int, ...], int, str]
-"""What matches a head, its needed headers and their groups, the group of the delivery id (0: none), the target."""
+"""What matches a request, its needed headers, their groups and that of the body, the group of the delivery id (0: there
+is none), the target."""
 
 
 class KnownHeads:
@@ -50,10 +51,11 @@ class KnownHeads:
         for match, keys, groups, apart, target in self._heads:
             found = match(data)
             if found is not None:
-                headers = dict(zip(keys, map(bytes.decode, found.group(*groups))))  # noqa: B905 - "strict" costs time
-                end = found.end()
-                if len(data) - end == int(headers[LENGTH]) <= self._max_body:
-                    return target, headers, found[apart] if apart else b"", data[end:]
+                values = found.group(*groups)
+                headers = dict(zip(keys, map(bytes.decode, values)))  # noqa: B905 - the body has no key
+                body = values[-1]
+                if len(body) == int(headers[LENGTH]) <= self._max_body:
+                    return target, headers, found[apart] if apart else b"", body
                 return None
         return None
 
@@ -90,4 +92,6 @@ class KnownHeads:
                 else:
                     needed[key] = group
             pattern += re.escape(spelling) + b": " + value + rb"\r\n"
-        return re.compile(pattern + rb"\r\n").match, tuple(needed), tuple(needed.values()), apart, target
+        body = 1 + len(needed) + bool(apart)
+        compiled = re.compile(pattern + rb"\r\n(.*)", re.DOTALL)
+        return compiled.match, tuple(needed), (*needed.values(), body), apart, target

@@ -43,8 +43,8 @@ NODES = ("express", "standardwebhooks")
 HOME = Path.home() / ".cache" / "loadsim-bench" / "receivers"
 """Where `--install` puts the peers: never into the checkout."""
 TARGETS = (
-    ("aiohttp engine, plain routed application", "plain", "ours", 1.4),
-    ("bare engine, plain routed application", "plain", "bare", 4.0),
+    ("aiohttp engine, plain routed application", "plain", "ours", 2.5),
+    ("bare engine, plain routed application", "plain", "bare", 6.0),
 )
 SHARES = (("aiohttp", "ours", "ours-code", "ours-open"), ("bare", "bare", "bare-code", "bare-open"))
 """Of an engine: the rows that verify, that compute the code alone, and that do not verify."""

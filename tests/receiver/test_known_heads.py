@@ -78,6 +78,8 @@ class Side:
         connection.connection_made(wire)
         for piece in pieces:
             connection.data_received(piece)
+        for _ in range(5):
+            connection.tick(read=1, idle=3, linger=2)
         connection.connection_lost(None)
         notes = [note for note in self._ledger.notes if not isinstance(note, float)]
         self._ledger.notes.clear()
@@ -153,13 +155,32 @@ def test_blanks_and_other_characters_are_read_as_by_the_parser(both: Both, extra
     name = extra.split(b":")[0]
     spoken = [request(), request(extra=name + b": b\r\n"), request(extra=extra)]
     done, _ = both([*spoken, *spoken])
-    assert len(done) == 6
+    assert sum(part.startswith(b"HTTP/1.1 200 ") for part in done) == 6
+
+
+@pytest.mark.parametrize("cut", [1, 4, 20, 60, request().index(b"\r\n\r\n") + 2, len(request()) - 5])
+def test_a_whole_request_in_the_middle_of_another_is_a_part_of_that(both: Both, cut: int) -> None:
+    both([request(), request()[:cut], request()])
+    both([request() + request()[:cut], request()])
+    done, _ = both([request() + request(b" " * 2000, headers=signature())[: -2000 + cut], request()])
+    assert b"".join(done).count(b"HTTP/1.1 200") == 1
+
+
+def test_a_request_behind_a_line_end_leaves_nothing_waiting(both: Both) -> None:
+    done, _ = both([request(), b"\r\n", request()])
+    assert [part[:12] for part in done] == [b"HTTP/1.1 200"] * 2 + [b"close"] * 2
+
+
+def test_a_head_of_which_only_the_length_is_needed_is_known() -> None:
+    heads = KnownHeads(HeaderNames(FRAMING_HEADERS), MAX_BODY)
+    heads.learn(request(), PATH.encode())
+    assert heads.read(request(b"{}\n\r\n")) == (PATH, {"content-length": "5"}, b"", b"{}\n\r\n")
 
 
 def test_an_answer_with_a_known_head_is_the_last_one_of_a_receiver_that_stops() -> None:
     side = Side(MOST_HEADS, request())
     side.engine.stopping = True
-    assert side.fed([request(), request()])[0][1:] == [b"close"]
+    assert side.fed([request(), request()])[0][1] == b"close"
 
 
 def test_a_known_head_is_recognised_and_gives_what_is_needed() -> None:
