@@ -72,7 +72,7 @@ def command(target: str, **options: Any) -> None:
 
 def _compose(argument: str, options: dict[str, Any], now_ns: int) -> PreparedDelivery:
     """Check everything before anything is sent. Raises UsageError."""
-    from loadsim.run.spec_of_options import read_config
+    from loadsim.run.config_file import read_config
     from loadsim.settings import resolve_target
     from loadsim.single.prepare import prepare, refuse_embedded
 

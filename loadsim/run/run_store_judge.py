@@ -40,6 +40,7 @@ from loadsim.secret_sources import new_secret
 from loadsim.signing import scheme
 
 if TYPE_CHECKING:
+    from loadsim.launch.launcher import Launcher
     from loadsim.receiver.embedded import RunningReceiver
 
 Watch = Callable[[Run], AbstractAsyncContextManager[None]]
@@ -55,8 +56,11 @@ class LoadOutcome:
     files: tuple[Path, ...]
 
 
-async def run_load(spec: RunSpec, watch: Watch) -> LoadOutcome:
-    """Run, store, judge, report. Raises LoadsimError; after the first event, only once the result is stored."""
+async def run_load(spec: RunSpec, watch: Watch, launcher: Launcher | None = None) -> LoadOutcome:
+    """Run, store, judge, report. Raises LoadsimError; after the first event, only once the result is stored.
+
+    `launcher`: see `Run`.
+    """
     noted = spec.outcomes or spec.scenario.has_ledger
     has_effects = spec.scenario.effects is not None
     spec = msgspec.structs.replace(spec, run_id=new_id(spec.scenario.name), noted=noted, watches_effects=has_effects)
@@ -67,6 +71,7 @@ async def run_load(spec: RunSpec, watch: Watch) -> LoadOutcome:
             watching = await asyncio.to_thread(watching_of, spec.scenario.watch)
             run = Run(
                 spec,
+                launcher,
                 per_event=PerEvent(
                     raw=log.add if log is not None else None,
                     outcomes=collector.add if collector is not None else None,

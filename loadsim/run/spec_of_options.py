@@ -41,6 +41,7 @@ from loadsim.plan.effects import Effects
 from loadsim.plan.run_spec import MOST_WORKERS
 from loadsim.plan.scenario_rules import with_scheme
 from loadsim.run.captures import captures_of
+from loadsim.run.config_file import read_config
 from loadsim.run.options import RunOptions
 from loadsim.run.otlp.endpoint import otlp_url
 from loadsim.run.run_length import check_sizes, scaled_spec
@@ -94,11 +95,6 @@ COMMAND_LINE = Words(
         "workers": "-w",
     },
 )
-
-
-def read_config() -> Config:
-    """`loadsim.toml` of the working directory, checked against all known event types and schemes."""
-    return load_config(known_types=[event.name for event in catalogue()], known_schemes=scheme_names(), settle=settled)
 
 
 def compose(
