@@ -24,8 +24,11 @@ from loadsim.exit_codes import Exit, exit_codes
 from loadsim.launch.shard_process import early_shard
 from loadsim.model import LoadsimError, UsageError
 from loadsim.signals import interrupts
+from loadsim.uncollected import uncollected
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from loadsim.launch.run_lifecycle import Run
     from loadsim.launch.shard_process import ShardProcess
     from loadsim.plan import RunSpec
@@ -152,14 +155,15 @@ def command(what: str, **options: Any) -> None:
 
 def _prepare_and_run(what: str, options: dict[str, Any], early: ShardProcess | None) -> LoadOutcome | None:
     """The outcome; None where the plan alone was to be shown."""
-    import asyncio
+    with uncollected():
+        import asyncio
 
-    from loadsim.run.config_file import read_config
-    from loadsim.run.scenario_text import shadowed_scenario
-    from loadsim.run.spec_of_options import compose
+        from loadsim.run.config_file import read_config
+        from loadsim.run.scenario_text import shadowed_scenario
+        from loadsim.run.spec_of_options import compose
 
-    config = read_config()
-    spec = compose(what, run_options(options), config=config)
+        config = read_config()
+        spec = compose(what, run_options(options), config=config)
     if note := shadowed_scenario(what, config):
         say(note)
     if options["check"]:
@@ -186,12 +190,13 @@ def _report(outcome: LoadOutcome, options: dict[str, Any]) -> None:
 
 async def _run(spec: RunSpec, early: ShardProcess | None, *, quiet: bool, live: int | None) -> LoadOutcome:
     from loadsim.cli.live_view import live_view
-    from loadsim.cli.terminal import redrawable
-    from loadsim.launch.local_shards import LocalShards
     from loadsim.report.numbers import printable
-    from loadsim.run.run_store_judge import run_load
 
-    console = None if quiet else redrawable()
+    with uncollected():
+        from loadsim.launch.local_shards import LocalShards
+        from loadsim.run.run_store_judge import run_load
+
+    console = None if quiet else _redrawable()
 
     @contextlib.asynccontextmanager
     async def watch(run: Run) -> AsyncIterator[None]:
@@ -217,6 +222,14 @@ async def _run(spec: RunSpec, early: ShardProcess | None, *, quiet: bool, live: 
     from loadsim.dashboard.run_page import run_with_page
 
     return await run_with_page(spec, watch, live, say)
+
+
+def _redrawable() -> Console | None:
+    if not sys.stderr.isatty():
+        return None  # which is known without rich
+    from loadsim.cli.terminal import redrawable
+
+    return redrawable()
 
 
 @contextlib.asynccontextmanager

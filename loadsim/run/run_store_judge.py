@@ -29,7 +29,6 @@ from loadsim.measure.ledger_document import RunLedger
 from loadsim.measure.result import RESULT_FILE, RunResult, dump_result
 from loadsim.model import LoadsimError, own_fault
 from loadsim.plan import EMBEDDED, RunSpec, redact_url
-from loadsim.report.report_formats import run_files
 from loadsim.run.calibration import known_limits
 from loadsim.run.effects.of_run import looking, watch_of, with_effects
 from loadsim.run.otlp.of_run import export_of, exporting
@@ -205,6 +204,8 @@ def keep(result: RunResult, spec: RunSpec) -> Path:
 
 def conclude(result: RunResult, spec: RunSpec, directory: Path) -> LoadOutcome:
     """Judge the result, write it again with the verdict, then its reports."""
+    from loadsim.report.report_formats import run_files  # not before the first event, which it would delay
+
     path = directory / RESULT_FILE
     judged = evaluate(result, spec.objectives, spec.scenario.validity, gate=spec.gate, defaults=spec.defaults)
     write_whole(path, dump_result(judged))

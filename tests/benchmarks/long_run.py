@@ -11,6 +11,7 @@ tree of any commit.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
@@ -23,7 +24,7 @@ import numpy as np
 from loadsim.engine.messages import Frame, Last, Ready, encode
 from loadsim.engine.recorder import Recorder
 from loadsim.engine.shard import named_events
-from loadsim.launch import run_lifecycle
+from loadsim.launch import local_shards, run_lifecycle
 from loadsim.launch.launcher import Beginning
 from loadsim.measure.hdr import Ints
 from loadsim.measure.outcome_columns import Column
@@ -170,8 +171,12 @@ def main() -> None:
         stamp.write_text(f"{time.monotonic_ns()} {sum(os.times()[:2])}", encoding="ascii")
 
     launcher = SimulatedShards(shards, seconds, per_second, write_stamp)
-    run_lifecycle.launcher_for = lambda *_: launcher  # type: ignore[assignment]
+    local_shards.LocalShards = run_lifecycle.LocalShards = lambda *_: launcher  # type: ignore[assignment, misc]
+    from loadsim.cli import run
     from loadsim.cli.main import main as command
+
+    if hasattr(run, "early_shard"):  # no tree before it had this has it
+        run.early_shard = lambda **_: contextlib.nullcontext()  # type: ignore[assignment]
 
     command()
 

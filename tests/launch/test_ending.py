@@ -232,7 +232,7 @@ async def test_a_listener_that_fails_ends_the_run_and_not_its_result() -> None:
             (LocalShards, "close"),
             ("loadsim.run.run_store_judge", "known_limits"),
             ("loadsim.run.run_store_judge", "evaluate"),
-            ("loadsim.run.run_store_judge", "run_files"),
+            ("loadsim.report.report_formats", "run_files"),
         ],
         several=True,
     ),
