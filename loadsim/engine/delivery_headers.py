@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from loadsim.measure.distinct import distinct
 from loadsim.measure.hdr import Ints
 from loadsim.measure.trace_ids import HEADER, SIZE, Places, TraceIds
 from loadsim.plan import RunSpec
@@ -75,7 +76,7 @@ class DeliveryLines(dict[int, bytes]):
         numbers = np.asarray(indexes, dtype=np.int64)
         digits = np.searchsorted(_TENS, numbers, side="right") + 1
         found: dict[int, bytes] = {}
-        for size in np.unique(digits).tolist():
+        for size in distinct(digits).tolist():
             some = numbers[digits == size]
             found.update(zip(some.tolist(), self._made(some, size, attempt), strict=True))
         return found
