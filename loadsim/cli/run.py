@@ -261,7 +261,7 @@ def show(outcome: LoadOutcome, json_file: str | None) -> None:
         put(dump_result(outcome.result))
         return
     with report_of(outcome.directory):
-        print_report(run_report(outcome.result), details=False)
+        print_report(outcome.report or run_report(outcome.result), details=False)
         put_line(f"\nSaved to {outcome.directory}/: {', '.join(path.name for path in outcome.files)}")
     if json_file is not None:
         write_whole(Path(json_file), dump_result(outcome.result))

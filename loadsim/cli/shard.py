@@ -13,7 +13,8 @@ from loadsim.uncollected import uncollected
 def command() -> None:
     """One generator process, started by loadsim itself: reads the run from stdin and writes frames to stdout."""
     with uncollected():
-        from loadsim.engine.shard import main
+        from loadsim.engine.shard import main, prepare
         from loadsim.run.run_secrets import with_keys
 
+        prepare()
     sys.exit(main(with_keys))

@@ -21,8 +21,10 @@ from loadsim.launch.shard_process import ShardProcess
 from loadsim.model import NS_PER_S, Secret
 from loadsim.plan import HttpVersion, RunSpec, Target
 
-LEAD_NS = 50_000_000
-"""How far ahead the agreed start lies: time for the message to reach every shard."""
+LEAD_NS = 10_000_000
+"""How far ahead the agreed start lies: time for the message to reach the shards, and for them to begin."""
+LEAD_EACH_NS = 2_000_000
+"""So much more for each shard: those that share a core begin one after another."""
 
 
 class LocalShards:
@@ -62,7 +64,7 @@ class LocalShards:
             self._readers.append(asyncio.create_task(self._listen(part.shard, process)))
         await intake.ready()
         on_ready()
-        begins = Beginning.ahead(LEAD_NS)
+        begins = Beginning.ahead(LEAD_NS + shards * LEAD_EACH_NS)
         for number in range(shards):
             await self._say(number, encode(Start(begins.wall_ns)))
         intake.collector.started(time.monotonic_ns())

@@ -41,6 +41,7 @@ from loadsim.signing import scheme
 if TYPE_CHECKING:
     from loadsim.launch.launcher import Launcher
     from loadsim.receiver.embedded import RunningReceiver
+    from loadsim.report.blocks import Report
 
 Watch = Callable[[Run], AbstractAsyncContextManager[None]]
 """A context around a run in progress, such as a live view or a signal handler."""
@@ -53,6 +54,8 @@ class LoadOutcome:
     result: RunResult
     directory: Path
     files: tuple[Path, ...]
+    report: Report | None = None
+    """Of the result, where it was made for the files."""
 
 
 async def run_load(spec: RunSpec, watch: Watch, launcher: Launcher | None = None) -> LoadOutcome:
@@ -204,17 +207,20 @@ def keep(result: RunResult, spec: RunSpec) -> Path:
 
 def conclude(result: RunResult, spec: RunSpec, directory: Path) -> LoadOutcome:
     """Judge the result, write it again with the verdict, then its reports."""
-    from loadsim.report.report_formats import run_files  # not before the first event, which it would delay
-
     path = directory / RESULT_FILE
     judged = evaluate(result, spec.objectives, spec.scenario.validity, gate=spec.gate, defaults=spec.defaults)
     write_whole(path, dump_result(judged))
-    files = [path]
-    for name, data in run_files(judged).items() if spec.drawn else ():
-        if name != RESULT_FILE:
-            write_whole(directory / name, data)
-            files.append(directory / name)
-    return LoadOutcome(judged, directory, tuple(files))
+    if not spec.drawn:
+        return LoadOutcome(judged, directory, (path,))
+    # what draws is not imported before the load, which it would delay
+    from loadsim.report.report_formats import run_files
+    from loadsim.report.run_report import run_report
+
+    report = run_report(judged)
+    written = {directory / name: data for name, data in run_files(judged, report).items() if name != RESULT_FILE}
+    for place, data in written.items():
+        write_whole(place, data)
+    return LoadOutcome(judged, directory, (path, *written), report)
 
 
 @contextlib.asynccontextmanager
