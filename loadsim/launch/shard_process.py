@@ -43,9 +43,7 @@ class ShardProcess:
 
         loop = asyncio.get_running_loop()
         self.stdout = asyncio.StreamReader(limit=LARGEST_BUFFER)
-        read, _ = await loop.connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(self.stdout), self._process.stdout
-        )
+        read, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(self.stdout), self._process.stdout)
         self._pipes.append(read)
         # the protocol of a reader is the only public one that lets a writer wait until its pipe takes more
         write, protocol = await loop.connect_write_pipe(

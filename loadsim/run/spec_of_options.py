@@ -49,7 +49,7 @@ from loadsim.run.run_secrets import with_keys
 from loadsim.run.run_store_judge import free_directory
 from loadsim.run.scenario_text import names_scenario, scenario_text
 from loadsim.secret_sources import ELSEWHERE, new_secret
-from loadsim.settings import Config, load_config, resolve_target
+from loadsim.settings import Config, resolve_target
 from loadsim.shipped import shipped_names
 from loadsim.signing import CUSTOM_TABLE, scheme, scheme_names
 

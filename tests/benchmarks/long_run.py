@@ -138,7 +138,9 @@ class SimulatedShards:
             intake.take(number, encode(Ready("host", 1, "0", 1024))[4:])
         on_ready()
         begins = Beginning.ahead(-self._seconds * NS_PER_S)
-        sources = [SimulatedShard(number, spec.plan(), self._per_second).frames(self._seconds) for number in range(shards)]
+        sources = [
+            SimulatedShard(number, spec.plan(), self._per_second).frames(self._seconds) for number in range(shards)
+        ]
         for second in range(self._seconds):
             for number, source in enumerate(sources):
                 frame = next(source)

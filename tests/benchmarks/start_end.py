@@ -1,4 +1,4 @@
-"""The two ends of a run: how long until the first event, how fast the first second is, and what follows the last answer.
+"""The two ends of a run: the time until its first event, its first second, and what follows the last answer.
 
     python -m tests.benchmarks.start_end [--before COMMIT] [--rounds N] [--events N] [--long N] [--long-rounds N]
 
@@ -46,6 +46,8 @@ SECONDS = 4
 HOUR_S = 3600
 LONG_SHARDS = 2
 LOOK_S = 0.003
+ALL_CORES = ",".join(map(str, sorted(os.sched_getaffinity(0))))
+"""The harness itself moves to one of them."""
 SHOWN = {
     "help": ("`loadsim --help`", "s", "0.06 s"),
     "simulate": ("`loadsim simulate`, one event", "s", "0.25 s"),
@@ -80,10 +82,12 @@ class Bench:
 
     def simulate(self, tree: str) -> Taken:
         """See the module."""
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            with self._started(tree, "simulate", _url(listener), "-e", common.EVENT) as child:
-                _first_bytes(listener, child)
-                return child.ended()
+        with (
+            socket.create_server(("127.0.0.1", 0)) as listener,
+            self._started(tree, "simulate", _url(listener), "-e", common.EVENT) as child,
+        ):
+            _first_bytes(listener, child)
+            return child.ended()
 
     def first_event(self, tree: str, core: int | None = None) -> Taken:
         """See the module."""
@@ -141,9 +145,7 @@ class Bench:
         return Taken((ended - int(at_ns)) / 1e9, (cpu_s or 0.0) - float(used))
 
     @contextlib.contextmanager
-    def _started(
-        self, tree: str, *words: str, core: int | None = None, module: str = "loadsim"
-    ) -> Iterator[Child]:
+    def _started(self, tree: str, *words: str, core: int | None = None, module: str = "loadsim") -> Iterator[Child]:
         environment = common.counting_environment(self._trees[tree])
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         environment["PYTHONPYCACHEPREFIX"] = str(self._home / "byte code")
@@ -151,14 +153,12 @@ class Bench:
         with tempfile.TemporaryDirectory(dir=self._home) as directory, tempfile.TemporaryFile() as log:
             began = time.perf_counter()
             process = subprocess.Popen(
-                command if core is None else common.pinned(core, command),
+                ["taskset", "-c", ALL_CORES if core is None else str(core), *command],
                 cwd=directory,
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                # not where the harness is
-                preexec_fn=None if core is not None else lambda: os.sched_setaffinity(0, range(os.cpu_count() or 1)),
             )
             child = Child(process, began, log)
             try:
@@ -196,7 +196,9 @@ class Child:
 
     def _give_up(self, code: int) -> None:
         self._log.seek(0)
-        sys.exit(f"{self._process.args!r} ended with exit code {code}: {self._log.read()[-1500:].decode(errors='replace')}")
+        sys.exit(
+            f"{self._process.args!r} ended with exit code {code}: {self._log.read()[-1500:].decode(errors='replace')}"
+        )
 
 
 def _url(listener: socket.socket) -> str:
@@ -241,9 +243,7 @@ def measure(before: str, rounds: int, events: int, long: int, long_rounds: int) 
             return found
 
 
-def _round(
-    bench: Bench, order: Sequence[str], events: int, long: int, *, warming: bool
-) -> dict[str, dict[str, Taken]]:
+def _round(bench: Bench, order: Sequence[str], events: int, long: int, *, warming: bool) -> dict[str, dict[str, Taken]]:
     """Every figure of both trees. The first round, which is left out, is a short one."""
     ways: dict[str, Callable[[str], Taken]] = {
         "help": bench.help,
@@ -311,8 +311,8 @@ def report(found: Mapping[str, Any]) -> str:
         )
     told = (
         f"Commit {found['before']} against this tree, in turns, byte code compiled. The end is that of a run of "
-        f"{found['events']:,} events, the simulated hour has {found['long_events']:,} of {LONG_SHARDS} shards. How each "
-        "figure is taken is told in `tests/benchmarks/start_end.py`."
+        f"{found['events']:,} events, the simulated hour has {found['long_events']:,} of {LONG_SHARDS} shards. How "
+        "each figure is taken is told in `tests/benchmarks/start_end.py`."
     )
     head = ("figure", "before", "now", "ratio (middle half of rounds)", "CPU time", "asked")
     return "\n".join(
