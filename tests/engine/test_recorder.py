@@ -53,7 +53,7 @@ def test_every_row_is_counted_once_and_in_order(what: list[str]) -> None:
 def test_a_fold_that_is_begun_ends_after_a_few_steps() -> None:
     recorder = Recorder(Tally(1, 0, [-1]))
     recorder.rows.append(row_of(NOWHERE, (0, 0, 10, 20), 200, 30))
-    left = []
+    left: list[bool] = []
     while len(left) < 20 and (not left or left[-1]):
         recorder.step()
         left.append(recorder.under_way)
