@@ -159,7 +159,7 @@ class _Samples(NamedTuple):
     def above(self, place: int) -> _Floats:
         """By block: how many samples lie in buckets after this place."""
         first = int(np.searchsorted(self.column, place, side="right"))
-        return np.bincount(self.block[first:], self.counts[first:], len(self.per_block))
+        return np.bincount(self.block[first:], self.counts[first:], len(self.per_block)).astype(np.float64, copy=False)
 
 
 class _Spread(NamedTuple):

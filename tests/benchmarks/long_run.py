@@ -173,12 +173,13 @@ def main() -> None:
         stamp.write_text(f"{time.monotonic_ns()} {sum(os.times()[:2])}", encoding="ascii")
 
     launcher = SimulatedShards(shards, seconds, per_second, write_stamp)
-    local_shards.LocalShards = run_lifecycle.LocalShards = lambda *_: launcher  # type: ignore[assignment, misc]
+    for owner in (local_shards, run_lifecycle):
+        setattr(owner, "LocalShards", lambda *_: launcher)  # noqa: B010 - a type checker would not let a class go
     from loadsim.cli import run
     from loadsim.cli.main import main as command
 
     if hasattr(run, "early_shard"):  # no tree before it had this has it
-        run.early_shard = lambda **_: contextlib.nullcontext()  # type: ignore[assignment]
+        setattr(run, "early_shard", lambda **_: contextlib.nullcontext())  # noqa: B010 - as above
 
     command()
 

@@ -276,7 +276,7 @@ def document(
         taken = [each[name] for each in rounds if name in each]
         if not taken:
             continue
-        used = {tree: [each[tree].cpu_s for each in taken if each[tree].cpu_s is not None] for tree in TREES}
+        used = {tree: [cpu_s for each in taken if (cpu_s := each[tree].cpu_s) is not None] for tree in TREES}
         figures[name] = {
             "rounds": len(taken),
             **{tree: spread([each[tree].value for each in taken]).document(4) for tree in TREES},
