@@ -21,9 +21,9 @@ from loadsim.launch.shard_process import ShardProcess
 from loadsim.model import NS_PER_S, Secret
 from loadsim.plan import HttpVersion, RunSpec, Target
 
-LEAD_NS = 10_000_000
+LEAD_NS = 15_000_000
 """How far ahead the agreed start lies: time for the message to reach the shards, and for them to begin."""
-LEAD_EACH_NS = 2_000_000
+LEAD_EACH_NS = 5_000_000
 """So much more for each shard: those that share a core begin one after another."""
 
 
