@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from loadsim.measure.hdr import Ints
 from loadsim.measure.trace_ids import HEADER, SIZE, Places, TraceIds
+from loadsim.plan import RunSpec
 
 AHEAD = 512
 """Events whose headers are made at once: no event waits longer than for these, some 50 µs."""
@@ -46,6 +47,13 @@ class DeliveryHeaders:
     def lines(self, form: Form) -> DeliveryLines:
         """They, as a transport writes them."""
         return DeliveryLines(self, form)
+
+
+def delivery_headers(spec: RunSpec, shards: int = 1) -> DeliveryHeaders:
+    """Those of a run."""
+    named, trace = spec.scenario.target.trace_header, spec.scenario.trace
+    traces = None if trace is None else TraceIds(spec.run_id, trace.sampled)
+    return DeliveryHeaders(spec.run_id if named else None, traces, shards)
 
 
 class DeliveryLines(dict[int, bytes]):

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import msgspec
 
 from loadsim.cases import REUSING, request_maker
+from loadsim.engine.delivery_headers import delivery_headers, line
 from loadsim.engine.resolved_endpoint import request_head
 from loadsim.engine.url_authority import authority
 from loadsim.measure.result_numbers import Count
-from loadsim.measure.trace_ids import HEADER, TraceIds
-from loadsim.model import NS_PER_MS, Secret, SignedRequest, UsageError, case_kind
+from loadsim.model import Secret, SignedRequest, UsageError, case_kind
 from loadsim.plan import Plan, RunSpec, header_pairs
 from loadsim.plan.redact import ENV_PREFIX, MASK, conceal, is_telling, secrets_in
 from loadsim.report.numbers import milliseconds
@@ -138,12 +138,7 @@ def _head(spec: RunSpec, *, embedded: bool) -> list[tuple[str, str]]:
 
 def _own(spec: RunSpec, index: int, attempt: int) -> list[tuple[str, str]]:
     """The headers that name the delivery."""
-    found = []
-    if (trace := spec.scenario.trace) is not None:
-        found.append((HEADER, TraceIds(spec.run_id, trace.sampled).value(index, attempt)))
-    if spec.scenario.target.trace_header:
-        found.append(("X-Loadsim-Id", f"{spec.run_id}/{index}/{attempt}"))
-    return found
+    return SignedRequest(delivery_headers(spec).lines(line).of([index], attempt)[index], b"").header_pairs()
 
 
 def _text(body: bytes, concealed: tuple[str, ...], notes: list[str]) -> tuple[str, bool]:
