@@ -17,7 +17,7 @@ from loadsim.engine.delivery_headers import delivery_headers, line
 from loadsim.engine.resolved_endpoint import request_head
 from loadsim.engine.url_authority import authority
 from loadsim.measure.result_numbers import Count
-from loadsim.model import Secret, SignedRequest, UsageError, case_kind
+from loadsim.model import NS_PER_MS, Secret, SignedRequest, UsageError, case_kind
 from loadsim.plan import Plan, RunSpec, header_pairs
 from loadsim.plan.redact import ENV_PREFIX, MASK, conceal, is_telling, secrets_in
 from loadsim.report.numbers import milliseconds

@@ -214,7 +214,7 @@ duration = "200ms"
 """
 
 
-@pytest.mark.parametrize("scheme", ["slack", "paypal", "trackpilots"])
+@pytest.mark.parametrize("scheme", ["slack", "square", "trackpilots"])
 @pytest.mark.parametrize("epoch", [EPOCH, ()], ids=["epoch", "now"])
 def test_each_attempt_of_a_retried_event_is_made_again(
     scheme: str, epoch: tuple[str, ...], run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

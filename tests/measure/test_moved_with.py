@@ -121,6 +121,18 @@ def test_the_series_that_changed_is_named_with_both_figures(process: Process) ->
     assert others <= 1
 
 
+@pytest.mark.parametrize("factor", [4.0, 0.25])
+def test_latency_need_not_change_by_more_than_what_is_said(factor: float) -> None:
+    """By a fifth of itself and three times its scatter, whatever its unit: not by a fifth of its logarithm."""
+    random, named = np.random.default_rng(13), 0
+    for _ in range(4):
+        drawn = slower(PROCESSES[0], random, 25, factor)
+        slow = Drawn(drawn.due_s, drawn.latency_s * 20)
+        run = watched(result_of(slow), queue=np.where(SECOND >= 25, 180.0, 3.0))
+        named += any(row.name == "queue" and row.at_s == 25 for row in moved_with(run).rows)
+    assert named == 4
+
+
 def test_a_series_that_moved_with_failures_is_named() -> None:
     random = np.random.default_rng(9)
     errors = np.where(SECOND >= 30, 0.0, 8.0)
