@@ -107,7 +107,7 @@ def _sides(result: RunResult, response: SlicedCounts, bins: _Bins) -> Iterator[_
 
 def _of_logarithms(latencies: Floats) -> list[Change]:
     """The changes of the logarithms: latencies scatter by factors."""
-    return changes(np.log(latencies), HALF_THRESHOLD, logarithms=True)
+    return changes(np.log(latencies), logarithms=True)
 
 
 def _latencies(response: SlicedCounts, bins: _Bins) -> tuple[Floats, Floats]:
