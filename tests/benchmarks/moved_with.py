@@ -22,7 +22,7 @@ import numpy as np
 from aiohttp import web
 
 RATES = {"pool": (40, 450), "queue": (20, 200), "processor": (15, 500)}
-"""Events per second before and after: a tenth of what the receiver holds, also beside other work, and more than that."""
+"""Events per second before and after: a tenth of what the receiver holds, and more than that."""
 OF_BOTTLENECK = {
     "pool": {"pool_waiting", "pool_in_use"},
     "queue": {"queue_depth"},
