@@ -114,8 +114,8 @@ class AiohttpConnection:
         self.sent_ns = self.first_ns = self.receipt_ns = 0
         self.bytes_received = self._written = 0
         self._code, self._why = 0, ""
-        names = self._transport.names
-        name = names[index] if attempt == 1 else names.of([index], attempt)[index]
+        lines = self._transport.lines
+        name = lines[index] if attempt == 1 else lines.of([index], attempt)[index]
         self._next().set_result(SignedRequest(request.headers + name, request.body))
 
     def close(self) -> None:
@@ -309,7 +309,7 @@ class AiohttpTransport:
         """`headers`: those that name a delivery; `first`: the number of the address to start with."""
         self.loop = loop
         self.wire = wire
-        self.names = headers.lines(line)
+        self.lines = headers.lines(line)
         self.head_size = len(wire.head)
         request_line, *lines = wire.head.decode().split("\r\n")
         path = request_line.split(" ")[1]

@@ -49,7 +49,8 @@ class DirectTransport(SocketSet[DirectConnection]):
         super().__init__(loop, wire, first)
         self.tls = wire.tls is not None
         self.head = wire.head
-        self._names = headers.lines(line)
+        self._lines = headers.lines(line)
+        self._form = self._lines.template()
         self.memo = Memo()
         self._varied = False
         """Whether an answer was seen that a small read did not take in one piece."""
@@ -75,13 +76,15 @@ class DirectTransport(SocketSet[DirectConnection]):
         """See Transport. All requests are put together before the first is written, for the reason that the engine
         makes them in batches."""
         head, framings, tls, join = self.head, self._framings, self.tls, b"".join
-        names: Mapping[int, bytes] = self._names
-        if attempt > 1:
+        lines: Mapping[int, bytes] = self._lines
+        form = self._form if attempt == 1 else self._lines.template(attempt)
+        if form is None and attempt > 1:
             made = list(made)
-            names = self._names.of([index for _, _, index in made], attempt)
+            lines = self._lines.of([index for _, _, index in made], attempt)
         ready = []
         for connection, (headers, body), index in made:
-            data = join((head, headers, names[index], framings[len(body)], body))
+            name = lines[index] if form is None else form % index
+            data = join((head, headers, name, framings[len(body)], body))
             if tls:
                 seal, size = connection.seal, len(data)
                 try:

@@ -30,8 +30,10 @@ from loadsim.plan import Plan
 
 _BATCH = 64
 """Released events that are made and sent together."""
-_SOME_NS = 100_000
-"""Half of what a small bite takes."""
+_STEP_NS = 100_000
+"""About what a step of a small bite takes."""
+_LEFT = 4
+"""Bites of rows that may be left for the time between due events, where events have due times."""
 BEATS, _FASTEST_NS, _SLOWEST_NS = 2, NS_PER_MS, 50 * NS_PER_MS
 """So many heartbeats fall into the time that makes a pause; between two of them there are never less, or more, than
 these."""
@@ -76,6 +78,8 @@ class Engine:
         self._policy_of = [next((p for p in policies if stratum in p.strata), None) for stratum in range(plan.strata)]
         self._arrivals = Arrivals(plan, pacer, clock, self, shard=shard, shards=shards)
         self._timeout_ns = target.timeout
+        self._in_time_until = 0
+        """No answer is too late before that, ns of the clock; as of the last sweep."""
         self._drain_ns = target.timeout if target.drain is None else target.drain
         self._reuse = target.reuse or NEVER
         self._drop = target.overflow == "drop"
@@ -243,11 +247,17 @@ class Engine:
         self._pool.allow(connections)
 
     def spare(self, time_ns: int) -> None:
-        """See Dispatcher. Where events are due at short, regular intervals, there is never much time: a few rows are
-        then folded when the next event is as far away as it ever is."""
-        rows = len(self.recorder.rows)
-        if rows and (time_ns > NS_PER_MS or (rows >= PACED_BITE and time_ns > _SOME_NS)):
-            self.recorder.fold()
+        """See Dispatcher. Rows are folded at once where there is much time. Where events are due at short intervals
+        there never is: a step of a fold is then taken after each of them."""
+        recorder = self.recorder
+        if recorder.under_way:  # whatever time there is: there may never be more
+            recorder.step()
+            return
+        rows = len(recorder.rows)
+        if rows and time_ns > NS_PER_MS:
+            recorder.fold()
+        elif rows >= BITE or (rows >= PACED_BITE and time_ns > _STEP_NS):
+            recorder.step()
 
     def over(self) -> None:
         """See Dispatcher."""
@@ -342,12 +352,11 @@ class Engine:
 
     def on_answers(self, answers: Sequence[Ended]) -> None:
         """See ConnectionOwner. An answer later than the timeout counts as timed out."""
-        timeout_ns = self._timeout_ns
-        pauses = self._pauses
-        for connection, _, now in answers:
-            if now - connection.slot_ns > timeout_ns:
-                answers = [self._in_time(answer) for answer in answers]
-                break
+        pauses, now = self._pauses, answers[-1][2]
+        if now > self._in_time_until:
+            answers = [self._in_time(answer) for answer in answers]
+        # what follows these answers may have its connection since before the last sweep, where we hear of them late
+        self._in_time_until = min(self._in_time_until, answers[0][2] + self._timeout_ns)
         last = pauses.beaten_ns
         if now - last > self._pause_ns:
             pauses.beat(now, self._outstanding)
@@ -404,7 +413,8 @@ class Engine:
                 self.on_internal(connection, error)
         if self._ready:
             self.flush()
-        if len(self.recorder.rows) >= BITE:
+        rows = len(self.recorder.rows)
+        if rows >= BITE and (self._arrivals.closed or rows >= _LEFT * BITE):
             self.recorder.fold()
 
     def on_lost(self, connection: Connection) -> None:
@@ -529,9 +539,15 @@ class Engine:
             if self._beat(now):
                 continue  # what came while we were away is still to be read
             self._requests.follow_wall(now)
+            oldest = now  # an event that gets its connection later is younger
             for connection in self._transport.connections():
-                if connection.event is not None and now - connection.slot_ns > self._timeout_ns:
+                if connection.event is None:
+                    continue
+                if now - connection.slot_ns > self._timeout_ns:
                     self.on_done(connection, self._timeout_of(connection), now)
+                else:
+                    oldest = min(oldest, connection.slot_ns)
+            self._in_time_until = oldest + self._timeout_ns
 
     async def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
         self._drained = loop.create_future()

@@ -91,7 +91,7 @@ class Http2Transport(SocketSet[Http2Session]):
         self.piece = MOST_FRAME if piece is None else piece
         self.blocks = AnswerBlocks(by_sight=keep is None)
         self.repeats = Repeats(self.blocks)
-        self._names = headers.lines(field)
+        self._lines = headers.lines(field)
         self._fields = EventFields()
         self._lengths: dict[int, bytes] = _Lengths() if piece is None else defaultdict(bytes)
         self._headers = _Beginnings(Type.headers, END_HEADERS)
@@ -236,16 +236,16 @@ class Http2Transport(SocketSet[Http2Session]):
         """See Transport."""
         fields_of, lengths, join = self._fields.of, self._lengths, b"".join
         of_headers, of_data = self._headers, self._data
-        names: Mapping[int, bytes] = self._names
+        lines: Mapping[int, bytes] = self._lines
         if attempt > 1:
             made = list(made)
-            names = self._names.of([index for _, _, index in made], attempt)
+            lines = self._lines.of([index for _, _, index in made], attempt)
         sessions: dict[Http2Session, None] = {}
         for place, (headers, body), index in made:
             session = place.session
             size = len(body)
             fields = fields_of(headers)
-            name = names[index]
+            name = lines[index]
             number = session.next
             if (
                 session.room <= 0

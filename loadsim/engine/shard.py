@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import importlib
 import math
 import os
+import select
 import socket
 import sys
 import time
@@ -23,7 +25,7 @@ import numpy as np
 from loadsim import __version__
 from loadsim.cases import REUSING, request_maker
 from loadsim.engine.acknowledgements import Acknowledgements
-from loadsim.engine.delivery_headers import DeliveryHeaders
+from loadsim.engine.delivery_headers import delivery_headers
 from loadsim.engine.descriptor_limit import raise_descriptor_limit
 from loadsim.engine.engine import Engine
 from loadsim.engine.messages import (
@@ -50,6 +52,7 @@ from loadsim.engine.resolved_endpoint import resolve
 from loadsim.engine.sampled_rows import MOST_A_SECOND, SampledRows
 from loadsim.engine.silence_clock import LOOK_NS
 from loadsim.engine.transport_choice import make_transport
+from loadsim.events import catalogue
 from loadsim.exit_codes import Exit
 from loadsim.measure.effect_book import Flag
 from loadsim.measure.event_outcomes import flags_of
@@ -58,7 +61,6 @@ from loadsim.measure.named_events import NamedEvents
 from loadsim.measure.pauses import Pauses
 from loadsim.measure.result_events import SampleRow
 from loadsim.measure.tally import Tally
-from loadsim.measure.trace_ids import TraceIds
 from loadsim.measure.window_counts import recording_ends
 from loadsim.measure.without_generator_tally import LatenessTally
 from loadsim.model import NS_PER_S, LoadsimError
@@ -66,6 +68,7 @@ from loadsim.plan import Plan, RunSpec
 from loadsim.plan.providers import DEADLINES_NS
 from loadsim.plan.redact import conceal, secrets_in
 from loadsim.signals import left_to_the_parent
+from loadsim.signing import scheme_names
 
 
 class _Share(TypedDict):
@@ -78,6 +81,15 @@ class _Share(TypedDict):
 
 WithKeys = Callable[[RunSpec], RunSpec]
 """Adds the secrets of a run from the shard's host. Raises UsageError that explains what to set there."""
+
+
+def prepare() -> None:
+    """Read and import, before the plan is known, what nearly every plan needs."""
+    catalogue()
+    scheme_names()
+    importlib.import_module("numpy.random")
+    if hasattr(select, "epoll"):
+        importlib.import_module("loadsim.engine.direct_transport")
 
 
 def main(with_keys: WithKeys) -> int:
@@ -156,8 +168,7 @@ class ShardRun:
         allowed = raise_descriptor_limit(-(-connections // message.shards))
         maker = request_maker(spec)
         wire = resolve(target, key_password=spec.key_password)
-        trace_ids = None if (trace := plan.scenario.trace) is None else TraceIds(spec.run_id, trace.sampled)
-        headers = DeliveryHeaders(spec.run_id if target.trace_header else None, trace_ids, message.shards)
+        headers = delivery_headers(spec, message.shards)
         self._transport = transport = make_transport(loop, target, wire, headers, message.shard)
         self._call(Ready(socket.gethostname(), os.getpid(), __version__, allowed))
         begin = await self._next_start()
@@ -182,9 +193,9 @@ class ShardRun:
             self._deliveries = Acknowledgements(effect_flags(plan), begin.at_ns - self._start_ns)
         self._named = named_events(plan, self._start_ns)
         self._spans = None
-        if spec.sends_spans and trace_ids is not None:
+        if spec.sends_spans and headers.traces is not None:
             most = math.ceil(MOST_A_SECOND * spec.frame_s / message.shards)
-            self._spans = SampledRows(trace_ids, plan.copied, begin.at_ns - self._start_ns, most)
+            self._spans = SampledRows(headers.traces, plan.copied, begin.at_ns - self._start_ns, most)
         optional = (self._raw, self._notes, self._deliveries, self._spans)
         logs = [self._named, *(log for log in optional if log is not None)]
         self._pauses = Pauses(plan.scenario.validity.lag)

@@ -10,7 +10,6 @@ those; the flag `random` says so.
 from __future__ import annotations
 
 import hashlib
-from binascii import hexlify
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -27,6 +26,8 @@ _ATTEMPT_SHIFT = np.uint64(48)
 """An index is below 2⁴⁸ (`plan.scenario_rules.MAX_EVENTS`), and the number of an attempt below 2¹⁶."""
 _LOW = np.uint64((1 << RANDOM_BITS) - 1)
 _FORM = np.frombuffer(b"00-" + b"0" * 32 + b"-" + b"0" * 16 + b"-02", dtype=np.uint8)
+_HEX = np.frombuffer(b"".join(b"%02x" % byte for byte in range(256)), dtype=np.uint16)
+"""The two digits of each byte."""
 SIZE = len(_FORM)
 """Of the header's value, bytes."""
 _TRACE, _SPAN, _FLAGS = slice(3, 35), slice(36, 52), 54
@@ -56,7 +57,7 @@ class TraceIds:
     def write(self, indexes: Ints | Sequence[int], attempt: int, places: Places) -> None:
         """Write the header's value for the `attempt`-th delivery of each of these events into a row of `places`."""
         words = self._words(indexes, attempt)
-        digits = np.frombuffer(hexlify(words.astype(">u8").data), dtype=np.uint8).reshape(-1, 48)
+        digits = _HEX.take(words.astype(">u8").view(np.uint8)).view(np.uint8)
         places[:] = _FORM
         places[:, _TRACE] = digits[:, :32]
         places[:, _SPAN] = digits[:, 32:]

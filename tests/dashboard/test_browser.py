@@ -254,6 +254,7 @@ def test_a_load_run_is_watched_to_its_end_and_its_report_read(user: User) -> Non
         for chart in ("rates", "latency", "flight", "failures", "lag"):
             expect(page.locator(f"#live-{chart}")).to_have_attribute("data-points", re.compile("[1-9]"))
         expect(page.locator("#state")).to_have_text(re.compile("^(PASS|INVALID)$"))  # a busy machine says so
+        state = page.locator("#state").inner_text()
         lag = page.locator("[data-tile=lag]").inner_text()
         page.get_by_role("link", name="Read the report").click()
         expect(page.locator(".chart[data-drawn]")).to_have_count(7)
@@ -262,7 +263,8 @@ def test_a_load_run_is_watched_to_its_end_and_its_report_read(user: User) -> Non
         assert quantity(lag) == quantity(said[1]), "the tile and the report speak of the same lag"
         expect(page.get_by_role("heading", name="Objectives")).to_be_visible()
         assert page.evaluate(COVERED) == []
-        expect(page.locator("#objectives svg .value").first).to_be_visible()
+        if state == "PASS":  # what an invalid run does not judge has no bar
+            expect(page.locator("#objectives svg .value").first).to_be_visible()
         page.get_by_role("link", name="Load runs" if times == 1 else "Runs", exact=True).click()
         if times == 1:
             page.get_by_label("Target", exact=True).filter(visible=True).select_option("good")

@@ -180,7 +180,8 @@ class Server:
         self._listener.close()
         for sock in self._socks:
             with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+                # not SSLSocket's own, after which a thread that still reads would get records as if they were text
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join()
         for sock in self._socks:

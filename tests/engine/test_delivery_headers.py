@@ -114,7 +114,7 @@ def lines_of(run_id: str | None, traces: TraceIds | None, index: int, attempt: i
 
 
 @given(
-    st.sampled_from([None, "r", "20260504-091000-steady-3f2a"]),
+    st.sampled_from([None, "r", "50%d", "20260504-091000-steady-3f2a"]),
     st.sampled_from([None, IDS]),
     st.lists(st.integers(0, 2**47) | st.integers(0, 1200), max_size=20),
     st.integers(1, 1200),
@@ -122,8 +122,12 @@ def lines_of(run_id: str | None, traces: TraceIds | None, index: int, attempt: i
 def test_lines_made_together_are_those_made_one_by_one(
     run_id: str | None, traces: TraceIds | None, indexes: list[int], attempt: int
 ) -> None:
-    found = DeliveryHeaders(run_id, traces).lines(line).of(indexes, attempt)
-    assert found == {index: lines_of(run_id, traces, index, attempt) for index in indexes}
+    lines = DeliveryHeaders(run_id, traces).lines(line)
+    wanted = {index: lines_of(run_id, traces, index, attempt) for index in indexes}
+    assert lines.of(indexes, attempt) == wanted
+    template = lines.template(attempt)
+    assert (template is None) == (traces is not None)
+    assert template is None or {index: template % index for index in indexes} == wanted
 
 
 @given(st.lists(st.integers(0, 2**47), max_size=20), st.integers(1, 1200), st.integers(1, 200))
