@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -58,9 +58,10 @@ def share_out() -> Cores:
     return cores
 
 
-def pinned(core: int, command: Sequence[str]) -> list[str]:
-    """The command, held to one core together with everything that it starts."""
-    return ["taskset", "-c", str(core), *command]
+def pinned(cores: int | Iterable[int], command: Sequence[str]) -> list[str]:
+    """The command, held to one core, or to several, together with everything that it starts."""
+    held = [cores] if isinstance(cores, int) else cores
+    return ["taskset", "-c", ",".join(map(str, held)), *command]
 
 
 # -- child processes ------------------------------------------------------------------------------------------------
