@@ -31,8 +31,10 @@ from loadsim.plan import Plan
 
 _BATCH = 64
 """Released events that are made and sent together."""
-_SOME_NS = 100_000
-"""Half of what a small bite takes."""
+_STEP_NS = 100_000
+"""About what a step of a small bite takes."""
+_LEFT = 4
+"""Bites of rows that may be left for the time between due events, where events have due times."""
 BEATS, _FASTEST_NS, _SLOWEST_NS = 2, NS_PER_MS, 50 * NS_PER_MS
 """So many heartbeats fall into the time that makes a pause; between two of them there are never less, or more, than
 these."""
@@ -246,11 +248,17 @@ class Engine:
         self._pool.allow(connections)
 
     def spare(self, time_ns: int) -> None:
-        """See Dispatcher. Where events are due at short, regular intervals, there is never much time: a few rows are
-        then folded when the next event is as far away as it ever is."""
-        rows = len(self.recorder.rows)
-        if rows and (time_ns > NS_PER_MS or (rows >= PACED_BITE and time_ns > _SOME_NS)):
-            self.recorder.fold()
+        """See Dispatcher. Rows are folded at once where there is much time. Where events are due at short intervals
+        there never is: a step of a fold is then taken after each of them."""
+        recorder = self.recorder
+        if recorder.under_way:  # whatever time there is: there may never be more
+            recorder.step()
+            return
+        rows = len(recorder.rows)
+        if rows and time_ns > NS_PER_MS:
+            recorder.fold()
+        elif rows >= BITE or (rows >= PACED_BITE and time_ns > _STEP_NS):
+            recorder.step()
 
     def over(self) -> None:
         """See Dispatcher."""
@@ -408,7 +416,8 @@ class Engine:
                 self.on_internal(connection, error)
         if self._ready:
             self.flush()
-        if len(self.recorder.rows) >= BITE:
+        rows = len(self.recorder.rows)
+        if rows >= BITE and (self._arrivals.closed or rows >= _LEFT * BITE):
             self.recorder.fold()
 
     def on_lost(self, connection: Connection) -> None:

@@ -27,10 +27,8 @@ def direct_transport() -> type[DirectTransport]:
     if step is not None:
         try:
             from loadsim.engine.compiled_transport import CompiledTransport
-        except (
-            TypeError,
-            AttributeError,
-        ) as error:  # falling back in silence would make figures that nobody can explain
+        except (TypeError, AttributeError) as error:
+            # Falling back in silence would make figures that nobody can explain.
             raise UsageError(
                 f"the compiled step does not fit these sources ({error}): build it again, or set LOADSIM_PURE=1"
             ) from None

@@ -83,6 +83,7 @@ class EventSource:
         self._compiled: list[CompiledTemplate | None] = [_NONE if kind.varies is not None else None] * SITUATIONS
         self._renderer = Renderer()
         self._render = self._renderer.render
+        self._check = Renderer()
         self._turn(0)
         if kind.varies is not None:
             self._fill = varying(document, kind.varies, seed, type)
@@ -155,7 +156,7 @@ class EventSource:
 
     def _compile(self, number: int) -> CompiledTemplate:
         """The compiled template of a situation, made when the situation is first needed and kept for the whole run."""
-        found = None if self._overrides else compile_template(functools.partial(self._serialise, number))
+        found = None if self._overrides else compile_template(functools.partial(self._serialise, number), self._check)
         compiled = self._compiled[number] = found or _NONE
         return compiled
 

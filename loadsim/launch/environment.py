@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-from importlib import metadata
 from typing import NamedTuple
 
 from loadsim.compiled_step import step
@@ -70,6 +69,8 @@ def cpu_model() -> str:
 
 
 def _version(name: str) -> str | None:
+    from importlib import metadata  # after the run: it would delay the first event
+
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

@@ -14,16 +14,13 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
-
-from tests.benchmarks import common, nginx
+from tests.benchmarks import common, event_cost, nginx
 
 FEW = 2_000
 OPEN_RATE = 4_000
@@ -41,29 +38,18 @@ class Cost(NamedTuple):
     """Resident memory of the shard at the end of its many events."""
 
 
-def shard_of(tree: Path, core: int, port: int, way: str, events: int) -> tuple[float, float]:
-    """CPU seconds and resident memory (MB) of the shard of one run."""
-    environment = {**common.child_environment(), "PYTHONPATH": str(tree), "PYTHONHASHSEED": "0", "LOADSIM_PURE": "1"}
-    with tempfile.TemporaryDirectory(prefix="loadsim-bench-") as directory:
-        words = ("run", f"http://127.0.0.1:{port}/", *WAYS[way], "-n", str(events), "--seed", "7", "-q")
-        command = common.pinned(core, [sys.executable, "-P", "-m", "loadsim", *words])
-        done = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
-        found = list(Path(directory).glob("reports/*/result.json"))
-        if len(found) != 1:
-            sys.exit(f"{way}, {tree}: exit code {done.returncode}\n{done.stdout[-500:]}{done.stderr[-1500:]}")
-        row = msgspec.json.decode(found[0].read_bytes())["shards"][0]
-        return float(row["cpu_s"]), float(row["rss_mb"])
-
-
 def round_of(trees: Mapping[str, Path], order: Sequence[str], core: int, port: int, events: int) -> dict[str, Any]:
     """Cost by way and tree."""
     costs: dict[str, Any] = {}
     for way in WAYS:
-        few = {name: shard_of(trees[name], core, port, way, FEW) for name in order}
-        many = {name: shard_of(trees[name], core, port, way, events) for name in order}
-        costs[way] = {
-            name: Cost(1e6 * (many[name][0] - few[name][0]) / (events - FEW), many[name][1]) for name in TREES
-        }
+
+        def used(name: str, count: int, way: str = way) -> event_cost.Used:
+            words = (f"http://127.0.0.1:{port}/", *WAYS[way], "-n", str(count), "--seed", "7")
+            return event_cost.used(core, words, tree=trees[name])
+
+        few = {name: used(name, FEW) for name in order}
+        many = {name: used(name, events) for name in order}
+        costs[way] = {name: Cost(event_cost.per_event_us(few[name], many[name]), many[name].rss_mb) for name in TREES}
     return costs
 
 

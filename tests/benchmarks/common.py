@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -58,9 +58,10 @@ def share_out() -> Cores:
     return cores
 
 
-def pinned(core: int, command: Sequence[str]) -> list[str]:
-    """The command, held to one core together with everything that it starts."""
-    return ["taskset", "-c", str(core), *command]
+def pinned(cores: int | Iterable[int], command: Sequence[str]) -> list[str]:
+    """The command, held to one core, or to several, together with everything that it starts."""
+    held = [cores] if isinstance(cores, int) else cores
+    return ["taskset", "-c", ",".join(map(str, held)), *command]
 
 
 # -- child processes ------------------------------------------------------------------------------------------------
@@ -77,8 +78,11 @@ def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def extract(commit: str, into: Path) -> bool:
-    """The package as it was at `commit`, from git's own store, in the directory `into`. False without that commit."""
-    archive = subprocess.run(["git", "archive", commit, "loadsim"], cwd=ROOT, capture_output=True, check=False)
+    """The package and its scenarios as they were at `commit`, from git's own store, in the directory `into`. False
+    without that commit."""
+    archive = subprocess.run(
+        ["git", "archive", commit, "loadsim", "scenarios"], cwd=ROOT, capture_output=True, check=False
+    )
     if archive.returncode:
         return False
     with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:

@@ -11,7 +11,7 @@ import http.client
 import re
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -123,15 +123,15 @@ class Nginx:
 
 
 @contextlib.contextmanager
-def serving(directory: Path, core: int, witness: int = 9) -> Iterator[Nginx]:
-    """nginx pinned to `core` while the block lasts. Exits with one line when it is not installed."""
+def serving(directory: Path, cores: int | Iterable[int], witness: int = 9) -> Iterator[Nginx]:
+    """nginx (one worker) pinned to `cores` while the block lasts. Exits with one line when it is not installed."""
     if lack := common.missing("nginx", "openssl"):
         raise SystemExit(lack)
     certificate(directory)
     nginx = Nginx(directory, witness)
     with (
         (directory / "nginx.log").open("wb") as log,
-        common.running(common.pinned(core, nginx.command()), log=log) as process,
+        common.running(common.pinned(cores, nginx.command()), log=log) as process,
     ):
         common.wait_for_port(nginx.port, process)
         nginx.pid = process.pid

@@ -41,6 +41,8 @@ class Row:
 
     tool: Tool
     scheme: str
+    missing: str = ""
+    """Why the tool could not run; empty when it could."""
     refused: str = ""
     checked: Testimony | None = None
     samples: dict[int, Sample] = field(default_factory=dict)
@@ -54,12 +56,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Sitting:
-    """All rows of one sitting; `lacking` says by tool why it could not run (empty when it could)."""
+    """All rows of one sitting, those of tools that were not there among them (`missing`)."""
 
     rows: Sequence[Row]
     rounds: int
     seconds: float
-    lacking: Mapping[str, str]
 
 
 def ratios(over: Row | None, under: Row | None) -> Spread | None:
@@ -84,7 +85,7 @@ def document(sitting: Sitting) -> dict[str, Any]:
             "tls": CIPHER,
         },
         "noise": common.noise_note(noises),
-        "missing": {name: why for name, why in sitting.lacking.items() if why},
+        "missing": {row.tool.name: row.missing for row in sitting.rows if row.missing},
         "rows": [_row(row, sitting.rows) for row in sitting.rows],
     }
 
@@ -93,7 +94,7 @@ def _row(row: Row, rows: Sequence[Row]) -> dict[str, Any]:
     beside = {other.tool.key: other for other in rows if other.scheme == row.scheme}
     to_wrk, over_it = ratios(row, beside.get("wrk")), ratios(_reference(beside), row)
     compiled = ratios(beside.get(COMPILED), row)
-    target = row.tool.target
+    target = row.tool.target_over(row.scheme)
     samples = [row.samples[number] for number in sorted(row.samples)]
     checked = None if row.checked is None else msgspec.to_builtins(row.checked)
     if checked is not None:
@@ -101,10 +102,11 @@ def _row(row: Row, rows: Sequence[Row]) -> dict[str, Any]:
     return {
         "tool": row.tool.name,
         "key": row.tool.key,
-        "version": row.tool.version(),
+        "version": "" if row.missing else row.tool.version(),
         "scheme": row.scheme,
         "signs_each_event": row.tool.signs,
         "checked": checked,
+        "missing": row.missing or None,
         "refused": row.refused or None,
         "failures": row.failures,
         "events_per_s": _over(samples, lambda sample: sample.rate, 1),
@@ -160,9 +162,10 @@ def _rates(rows: Sequence[Mapping[str, Any]]) -> str:
     lines = []
     for row in rows:
         rate = row["events_per_s"]
-        name = f"{row['tool']} {row['version']}"
+        name = f"{row['tool']} {row['version']}".rstrip()
         if rate is None:
-            lines.append((name, "refused" if row["refused"] else "failed", *[""] * 5))
+            why = next((why for why in ("missing", "refused") if row[why]), "failed")
+            lines.append((name, why, *[""] * 5))
             continue
         ratio = row["ratio_to_wrk_signing"]
         lines.append(

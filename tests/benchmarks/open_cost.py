@@ -1,0 +1,97 @@
+"""What an event costs a shard in the open model, against the closed one: CPU time per event, in turns.
+
+The closed run goes as fast as it can over 64 connections. The open ones go at a fixed rate, and at half of what the
+closed one was found to do in this sitting. All send to the same nginx, which has a core of its own. In each round every
+way runs for FEW_S and for some seconds more, and the difference in the shard's CPU time is divided by the difference in
+events: start-up cancels out. Figures are medians of the rounds; a ratio is the median of the rounds' ratios. Every
+other round goes in reverse order. Part of `pacing`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks import common, event_cost, nginx
+from tests.benchmarks.common import Cores
+from tests.benchmarks.pacing_run import CONNECTIONS, SEED
+
+RATE = 20_000
+FEW_S = 1
+CAPACITY_S = 3
+CLOSED, FIXED, HALF = "closed", "open", "open, half of capacity"
+CLOSED_CONNECTIONS = 64
+LIMIT = 1.3
+"""How many times the closed model's cost an open event may cost."""
+
+
+def measure(cores: Cores, rounds: int, seconds: int) -> dict[str, Any]:
+    """The figures, as they are kept."""
+    with (
+        tempfile.TemporaryDirectory(prefix="loadsim-bench-") as name,
+        nginx.serving(Path(name), cores.target) as target,
+    ):
+
+        def used(size: Sequence[str], length_s: int) -> event_cost.Used:
+            words = (target.url("http"), *size, "-d", f"{length_s}s", "-e", common.EVENT, "-w", "1")
+            return event_cost.used(cores.generator, (*words, "--seed", str(SEED)))
+
+        closed = ("-c", str(CLOSED_CONNECTIONS))
+        capacity = round(used(closed, CAPACITY_S).rate)
+        ways = {CLOSED: closed, FIXED: _open(RATE), HALF: _open(capacity // 2)}
+        found = []
+        for number in range(rounds):
+            costs = {}
+            for way in reversed(ways) if number % 2 else ways:
+                few, many = used(ways[way], FEW_S), used(ways[way], FEW_S + seconds)
+                costs[way] = event_cost.per_event_us(few, many)
+            found.append(costs)
+            common.say(f"cost, round {number + 1}: " + ", ".join(f"{way} {costs[way]:.2f} µs" for way in ways))
+    return document(capacity, found)
+
+
+def _open(rate: int) -> tuple[str, ...]:
+    return ("-c", str(CONNECTIONS), "-r", f"{rate}/s")
+
+
+def document(capacity: int, rounds: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+    """Medians, ratios and all rounds; `capacity` is the closed model's rate per second, costs are in µs."""
+    ratios = {way: event_cost.ratios(rounds, way, CLOSED) for way in (FIXED, HALF)}
+    return {
+        "capacity": capacity,
+        "rates": {FIXED: RATE, HALF: capacity // 2},
+        "cpu_us": {way: round(value, 3) for way, value in event_cost.medians(rounds).items()},
+        "ratio": {way: found.document() for way, found in ratios.items()},
+        "rounds": [{way: round(value, 3) for way, value in costs.items()} for costs in rounds],
+    }
+
+
+def verdicts(found: Mapping[str, Any]) -> dict[str, bool]:
+    """What was asked for, and whether it was met."""
+    return {
+        f"CPU per event {_named(found, way)} at most {LIMIT} × the closed model's": ratio["median"] <= LIMIT
+        for way, ratio in found["ratio"].items()
+    }
+
+
+def _named(found: Mapping[str, Any], way: str) -> str:
+    rate = f"at {found['rates'][way]:,}/s"
+    return f"{rate} (half of capacity)" if way == HALF else rate
+
+
+def section(found: Mapping[str, Any]) -> str:
+    """The part of the page."""
+    lines = [("closed, as fast as it can", f"{found['cpu_us'][CLOSED]:.2f} µs", "1", "")]
+    for way, ratio in found["ratio"].items():
+        shown = (f"{ratio['median']:.2f}", f"{ratio['q1']:.2f} to {ratio['q3']:.2f}")
+        lines.append((f"open {_named(found, way)}", f"{found['cpu_us'][way]:.2f} µs", *shown))
+    told = (
+        f"One shard against nginx on another core, {len(found['rounds'])} rounds in turns. Closed: "
+        f"{CLOSED_CONNECTIONS} connections, {found['capacity']:,} events/s in this sitting. How each figure is taken "
+        "is told in `tests/benchmarks/open_cost.py`.\n"
+    )
+    return "\n".join(
+        ("## CPU per event\n", told, common.table(("model", "CPU per event", "ratio", "quartiles"), lines))
+    )
