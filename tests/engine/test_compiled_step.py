@@ -39,3 +39,24 @@ def test_the_same_world_gives_the_same_rows_and_calls(way: str, directory: Path)
     compiled = shard(way, directory, "--step", str(directory))
     assert pure["ended"] >= 1_000
     assert compiled == pure
+
+
+@pytest.mark.parametrize(("compiler", "works"), [("gcc", True), ("false", False)])
+def test_a_build_that_was_asked_for_works_or_fails(compiler: str, works: bool, tmp_path: Path) -> None:
+    surroundings = os.environ  # noqa: TID251 - a child's
+    words = ("-q", "build_ext", "--build-lib", str(tmp_path), "--build-temp", str(tmp_path), "--force")
+    command = [sys.executable, "setup.py", *words]
+    environment = {**surroundings, "CC": compiler}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode == 0) == works, done.stderr
+    assert bool(list(tmp_path.rglob("_hot*.so"))) == works
+
+
+def test_without_being_asked_nothing_is_compiled(tmp_path: Path) -> None:
+    surroundings = {**os.environ, "CC": "false"}  # noqa: TID251 - a child's
+    surroundings.pop("LOADSIM_COMPILED", None)
+    command = [sys.executable, "setup.py", "-q", "build", "--build-base", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, env=surroundings, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.rglob("compiled_step.py"))
+    assert not list(tmp_path.rglob("_hot*.so"))
