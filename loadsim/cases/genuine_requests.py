@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from loadsim.cases.signature_places import signature_place
+from loadsim.compiled_step import step
 from loadsim.events import EventSource, RecordedSource
 from loadsim.model import Secret, SignedRequest, UsageError
 from loadsim.signing import Scheme, Signer
@@ -154,6 +155,8 @@ def genuine(source: EventSource, signer: Signer, content_type: bytes = CONTENT_T
     if signer.needs_id:
         return None
     bodies_of, headers_of = source.bodies, signer.headers_of_all
+    if step is not None:
+        bodies_of, headers_of = source.bodies_by_step, signer.headers_by_step
 
     def make_all(indexes: Sequence[int], now_ns: int) -> list[Request]:
         bodies = bodies_of(indexes, now_ns)

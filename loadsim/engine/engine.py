@@ -12,6 +12,7 @@ import time
 from collections.abc import Collection, Sequence
 
 from loadsim.cases import RequestMaker
+from loadsim.compiled_step import step
 from loadsim.engine.arrivals import NEVER, Arrivals, Waiting
 from loadsim.engine.connection_pool import ConnectionPool
 from loadsim.engine.outcome_rows import NOWHERE, NoConnection, row_of
@@ -383,6 +384,8 @@ class Engine:
         keep, of_user, queue, reuse, policy_of = self._keep, self._of_user, self._queue, self._reuse, self._policy_of
         pool, next_turn = self._pool, self._arrivals.next_turn
         turns = self._arrivals.turns(answers[-1][2])
+        if step is not None and not queue and isinstance(answers, list):
+            answers = answers[step.settle(answers, self.recorder.rows, self._ready, policy_of, of_user, turns, reuse) :]
         for connection, code, now in answers:
             try:
                 event = connection.event

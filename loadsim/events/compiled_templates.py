@@ -87,6 +87,13 @@ class Renderer:
             bodies.append(join((*parts, pieces[-1])))
         return bodies
 
+    def times(self, now_ms: int) -> tuple[dict[int, bytes], bytes, bytes]:
+        """What a body at `now_ms` says of time: the text of a time without its fraction by offset in seconds, the
+        fraction, and the milliseconds since 1970."""
+        if now_ms != self._ms:
+            self._tick(now_ms)
+        return self._seconds, self._fraction, self._ms_text
+
     def _tick(self, now_ms: int) -> None:
         self._ms = now_ms
         self._ms_text = b"%d" % now_ms

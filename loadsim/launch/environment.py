@@ -6,6 +6,7 @@ import os
 import platform
 from typing import NamedTuple
 
+from loadsim.compiled_step import step
 from loadsim.measure.result import Environment
 
 PACKAGES = ("aiohttp", "uvloop", "httptools", "orjson", "numpy", "msgspec", "click", "rich")
@@ -19,6 +20,7 @@ def environment() -> Environment:
         cpu_model=cpu_model(),
         cpu_count=available_cores(),
         packages={name: version for name in PACKAGES if (version := _version(name))},
+        compiled=step is not None,
     )
 
 

@@ -98,6 +98,7 @@ def counting_environment(package: Path) -> dict[str, str]:
             "PYTHONPATH": os.pathsep.join([str(package), str(ROOT)]),
             "PYTHONHASHSEED": "0",
             "OPENBLAS_NUM_THREADS": "1",
+            "LOADSIM_PURE": "1",
         }
     )
 
