@@ -154,9 +154,8 @@ def genuine(source: EventSource, signer: Signer, content_type: bytes = CONTENT_T
         return _sealing_all(source, signer, content_type) if source.has_documents and signer.seals_documents else None
     if signer.needs_id:
         return None
-    bodies_of, headers_of = source.bodies, signer.headers_of_all
-    if step is not None:
-        bodies_of, headers_of = source.bodies_by_step, signer.headers_by_step
+    bodies_of = source.bodies if step is None else source.bodies_by_step
+    headers_of = signer.headers_of_all if step is None else signer.headers_by_step
 
     def make_all(indexes: Sequence[int], now_ns: int) -> list[Request]:
         bodies = bodies_of(indexes, now_ns)

@@ -19,7 +19,8 @@ from loadsim.engine.response_parser import Memo, ResponseReader
 from loadsim.engine.tls_session import TlsSession
 
 assert step is not None  # noqa: S101 - whoever imports this module has asked
-step.bind(DirectConnection, ResponseReader, Memo, TlsSession, READY)
+_hot = step
+_hot.bind(DirectConnection, ResponseReader, Memo, TlsSession, READY)
 
 
 class CompiledTransport(DirectTransport):
@@ -29,17 +30,17 @@ class CompiledTransport(DirectTransport):
         """See DirectTransport."""
         around = self._lines.around(attempt)
         if around is not None:
-            step.send_all(made, self.head, around)
+            _hot.send_all(made, self.head, around)
         elif attempt == 1:
-            step.send_all(made, self.head, self._lines)
+            _hot.send_all(made, self.head, self._lines)
         else:
             made = list(made)
-            step.send_all(made, self.head, self._lines.of([index for _, _, index in made], attempt))
+            _hot.send_all(made, self.head, self._lines.of([index for _, _, index in made], attempt))
 
     def _read_all(self, ready: list[tuple[int, int]], begun: tuple[int, Iterable[bool]] | None = None) -> None:
         looked, asks = self._look(monotonic_ns()) if begun is None else begun
         size = self._read_size()
-        step.read_all(
+        _hot.read_all(
             ready,
             asks,
             self._table,

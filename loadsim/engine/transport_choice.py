@@ -22,10 +22,18 @@ DEFAULT_STREAMS = 100
 
 
 def direct_transport() -> type[DirectTransport]:
-    """The direct transport over HTTP/1.1: with its compiled step where that was built and may be used."""
+    """The direct transport over HTTP/1.1: with its compiled step where that was built and may be used. Raises
+    UsageError where it was built from sources that have other types."""
     if step is not None:
-        from loadsim.engine.compiled_transport import CompiledTransport
-
+        try:
+            from loadsim.engine.compiled_transport import CompiledTransport
+        except (
+            TypeError,
+            AttributeError,
+        ) as error:  # falling back in silence would make figures that nobody can explain
+            raise UsageError(
+                f"the compiled step does not fit these sources ({error}): build it again, or set LOADSIM_PURE=1"
+            ) from None
         return CompiledTransport
     from loadsim.engine.direct_transport import DirectTransport
 

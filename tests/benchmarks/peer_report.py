@@ -187,7 +187,7 @@ def _targets(rows: Sequence[Mapping[str, Any]]) -> str:
     for row in rows:
         ratio = row["loadsim_ratio_to_it"]
         compiled = row.get("compiled_ratio_to_it")
-        if ratio is None or (row["loadsim_target"] is None and compiled is None):
+        if row["key"] in REFERENCES or ratio is None or (row["loadsim_target"] is None and compiled is None):
             continue
         shown = (*_middle(ratio), *_middle(compiled))
         aim = ("", "")

@@ -317,6 +317,8 @@ def compiled_step(directory: Path) -> ModuleType:
         subprocess.run([*gcc, "-c", str(Path(__file__).with_name("virtual_system.c")), "-o", part[1]], check=True)
         subprocess.run(["gcc", "-shared", *part, "-o", str(library)], check=True)
     spec = importlib.util.spec_from_file_location("loadsim._hot", library)
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     world = Socket.world
