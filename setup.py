@@ -1,13 +1,18 @@
-"""The part of the build that `pyproject.toml` cannot say: `scenarios/` becomes `loadsim/scenarios/` in a wheel."""
+"""The part of the build that `pyproject.toml` cannot say: `scenarios/` becomes `loadsim/scenarios/` in a wheel, and the
+compiled step of the hot path is built where LOADSIM_COMPILED=1 asks for it, or `build_ext` by name."""
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import Extension, setup
 from setuptools.command.build_py import build_py
 
 SCENARIOS = Path("scenarios")
+# Asked for, it must build: not `optional`, which would hide that it did not.
+HOT = Extension("loadsim._hot", ["loadsim/_hot.c"], extra_compile_args=["-std=gnu11", "-O2", "-Wall", "-Wextra"])
 
 
 class BuildWithScenarios(build_py):
@@ -24,4 +29,6 @@ class BuildWithScenarios(build_py):
             self.copy_file(str(file), str(place / file.name))
 
 
-setup(cmdclass={"build_py": BuildWithScenarios})
+environment = os.environ  # noqa: TID251 - a build's
+asked = environment.get("LOADSIM_COMPILED") == "1" or "build_ext" in sys.argv
+setup(cmdclass={"build_py": BuildWithScenarios}, ext_modules=[HOT] if asked else [])

@@ -17,6 +17,7 @@ NEEDED = frozenset(
         *("LD_LIBRARY_PATH", "LD_PRELOAD", "DYLD_LIBRARY_PATH"),  # where the interpreter's own libraries lie
         *("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE"),  # whom TLS trusts, and where its keys are logged
         *("LOCALDOMAIN", "RES_OPTIONS", "HOSTALIASES"),  # how names are resolved
+        "LOADSIM_PURE",  # whether the compiled step is left aside
         *("SYSTEMROOT", "WINDIR", "COMSPEC", "PATHEXT"),  # without which Windows starts nothing
     }
 )

@@ -9,6 +9,7 @@ import math
 import os
 import shutil
 import signal
+import sysconfig
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,7 +121,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def is_there(name: str) -> bool:
     """Whether a program can be started; daemons lie in /usr/sbin and Debian's PostgreSQL in a directory of its version,
-    which are not on everybody's PATH."""
+    which are not on everybody's PATH. A header (`Python.h`): whether extensions can be built for this interpreter."""
+    if name.endswith(".h"):
+        return Path(sysconfig.get_path("include"), name).exists()
     more = ("/usr/sbin", *map(str, Path("/usr/lib/postgresql").glob("*/bin")))
     path = os.pathsep.join((os.environ.get("PATH", os.defpath), *more))  # noqa: TID251 - a test's surroundings
     return any(shutil.which(candidate, path=path) for candidate in PROGRAMS.get(name, (name,)))

@@ -32,4 +32,5 @@ def test_where_everything_is_required_it_is_a_failure(demanding: pytest.Item, mo
 
 def test_programs_are_found_by_their_name() -> None:
     assert is_there("bash")
+    assert not is_there("no-such-header.h")
     assert not is_there(ONE_THAT_IS_NOT)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from loadsim.cases.signature_places import signature_place
+from loadsim.compiled_step import step
 from loadsim.events import EventSource, RecordedSource
 from loadsim.model import Secret, SignedRequest, UsageError
 from loadsim.signing import Scheme, Signer
@@ -153,7 +154,8 @@ def genuine(source: EventSource, signer: Signer, content_type: bytes = CONTENT_T
         return _sealing_all(source, signer, content_type) if source.has_documents and signer.seals_documents else None
     if signer.needs_id:
         return None
-    bodies_of, headers_of = source.bodies, signer.headers_of_all
+    bodies_of = source.bodies if step is None else source.bodies_by_step
+    headers_of = signer.headers_of_all if step is None else signer.headers_by_step
 
     def make_all(indexes: Sequence[int], now_ns: int) -> list[Request]:
         bodies = bodies_of(indexes, now_ns)

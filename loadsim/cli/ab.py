@@ -109,8 +109,8 @@ def _compose(target_a: str, target_b: str | None, options: dict[str, Any]) -> Ab
     from pathlib import Path
 
     from loadsim.judge.slowdown_gates import parse_gates
+    from loadsim.run.config_file import read_config
     from loadsim.run.scenario_text import names_scenario
-    from loadsim.run.spec_of_options import read_config
     from loadsim.settings import resolve_target
     from loadsim.studies.ab.procedure import AbRequest
 

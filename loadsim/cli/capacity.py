@@ -104,8 +104,9 @@ async def _search(search: CapacitySearch, tell: Callable[[str], None]) -> Capaci
 def _compose(what: str, options: dict[str, Any]) -> CapacityRequest:
     """Check everything before the first event. Raises UsageError."""
     from loadsim.judge import objectives_of, vocabulary_of_scenario
+    from loadsim.run.config_file import read_config
     from loadsim.run.scenario_text import names_scenario
-    from loadsim.run.spec_of_options import compose, read_config
+    from loadsim.run.spec_of_options import compose
     from loadsim.studies.capacity.procedure import CapacityRequest
 
     lowest = _rate("--from", options["lowest"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
 from pathlib import Path
 
@@ -48,6 +47,8 @@ def command(*, host: str, port: int, no_browser: bool, out: Path) -> None:
       ssh -L 8765:127.0.0.1:8765 HOST     (then, there: loadsim dashboard --no-browser)
     """
     require_pages("the dashboard")
+    import asyncio  # here, since `loadsim run` imports this module and must start soon
+
     from loadsim.dashboard.serve import DashboardOptions, serve
 
     options = DashboardOptions(host=host, port=port, out=out, browser=not no_browser)

@@ -19,9 +19,16 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("result", metavar="RUN", type=STORED_RESULT)
 @click.argument("index", metavar="INDEX", type=click.IntRange(0, 2**48 - 1))
+@click.option(
+    "--attempt",
+    type=click.IntRange(1, 2**16 - 1),
+    default=1,
+    metavar="N",
+    help="Make the N-th delivery of a retried event (default 1).",
+)
 @click.option("--curl", is_flag=True, help="Print the request as a curl command, and nothing else.")
 @json_option("loadsim.event/1", instead_of="the text")
-def command(result: Path, index: int, *, curl: bool, as_json: bool) -> None:
+def command(result: Path, index: int, *, attempt: int, curl: bool, as_json: bool) -> None:
     """Show everything about one event of a run, made again from the seed.
 
     RUN is the directory of a result, its result.json, the id of a run in reports/, or latest. INDEX is the number of
@@ -33,12 +40,13 @@ def command(result: Path, index: int, *, curl: bool, as_json: bool) -> None:
     Examples:
       loadsim explain latest 1234
       loadsim explain reports/20260504-091000-steady-3f2a 1234 --curl
+      loadsim explain latest 1234 --attempt 2
       loadsim explain latest 1234 --json | jq -r .request.body
     """
     from loadsim.run.explained_event import explain
 
     stored = read_result(result)
-    event, target = explain(stored, result_path(result).parent, index)
+    event, target = explain(stored, result_path(result).parent, index, attempt)
     if curl and as_json:
         raise UsageError("--curl and --json: choose one of them")
     if as_json:
@@ -81,6 +89,8 @@ def _lines(event: ExplainedEvent) -> Iterator[str]:
         yield from ("", "Deliveries")
         for row in event.deliveries:
             yield from _delivery(row)
+        if len({row.attempt for row in event.deliveries} | {event.attempt}) > 1:
+            yield f"(below is attempt {event.attempt}; --attempt N shows another)"
     request = event.request
     yield from ("", f"POST {request.url or '(the embedded receiver)'}")
     for name, value in request.headers:

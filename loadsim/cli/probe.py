@@ -114,7 +114,7 @@ async def _probe(argument: str, options: dict[str, Any], prepare: Callable[[], N
 
 def _checked(argument: str, options: dict[str, Any]) -> _Settings:
     """Check everything before the first event. Raises UsageError."""
-    from loadsim.run.spec_of_options import read_config
+    from loadsim.run.config_file import read_config
     from loadsim.secret_sources import resolve_headers
     from loadsim.settings import resolve_target
     from loadsim.signing import scheme

@@ -1,8 +1,11 @@
-"""`loadsim run`: turns the options into one validated run, runs it, and prints its report."""
+"""`loadsim run`: turns the options into one validated run, runs it, and prints its report.
+
+The first shard is started before anything else: it imports what it needs while the options are checked here. So nothing
+that takes long to import, as asyncio does, may be imported above.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import sys
 from collections.abc import AsyncIterator
@@ -18,11 +21,16 @@ from loadsim.cli.option_groups import GroupedCommand
 from loadsim.cli.options import cluster_options, gate_option, run_options, target_options
 from loadsim.cli.output import put, put_line, report_of, say
 from loadsim.exit_codes import Exit, exit_codes
+from loadsim.launch.shard_process import early_shard
 from loadsim.model import LoadsimError, UsageError
 from loadsim.signals import interrupts
+from loadsim.uncollected import uncollected
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from loadsim.launch.run_lifecycle import Run
+    from loadsim.launch.shard_process import ShardProcess
     from loadsim.plan import RunSpec
     from loadsim.run.run_store_judge import LoadOutcome
 
@@ -131,27 +139,45 @@ def command(what: str, **options: Any) -> None:
       loadsim run staging -r 200/s -d 1m --trace 1% --otlp http://localhost:4318
       loadsim run soak.toml --scale 0.1 --check
     """
-    from loadsim.cli.github import report_to_github
-    from loadsim.judge import exit_code
-    from loadsim.report.report_formats import FORMATS
-    from loadsim.run.scenario_text import shadowed_scenario
-    from loadsim.run.spec_of_options import compose, read_config
-
     if options["check"] and options["json_file"] == "-":
         raise UsageError("--check sends nothing, so there is no result: leave out --json")
     if (options["duration"] or "").startswith("@"):
         raise UsageError(
             f"-d is the duration of a load, e.g. 30s; a body of your own is --payload {options['duration']}"
         )
-    config = read_config()
-    spec = compose(what, run_options(options), config=config)
+    here = options["cluster"] is None and options["live"] is None
+    with early_shard(wanted=here and not options["check"]) as early:
+        outcome = _prepare_and_run(what, options, early)
+    if outcome is None:
+        return
+    _report(outcome, options)
+
+
+def _prepare_and_run(what: str, options: dict[str, Any], early: ShardProcess | None) -> LoadOutcome | None:
+    """The outcome; None where the plan alone was to be shown."""
+    with uncollected():
+        import asyncio
+
+        from loadsim.run.config_file import read_config
+        from loadsim.run.scenario_text import shadowed_scenario
+        from loadsim.run.spec_of_options import compose
+
+        config = read_config()
+        spec = compose(what, run_options(options), config=config)
     if note := shadowed_scenario(what, config):
         say(note)
     if options["check"]:
         _show_plan(spec)
-        return
+        return None
     _check_json(options["json_file"])
-    outcome = asyncio.run(_run(spec, quiet=options["quiet"], live=options["live"]))
+    return asyncio.run(_run(spec, early, quiet=options["quiet"], live=options["live"]))
+
+
+def _report(outcome: LoadOutcome, options: dict[str, Any]) -> None:
+    from loadsim.cli.github import report_to_github
+    from loadsim.judge import exit_code
+    from loadsim.report.report_formats import FORMATS
+
     report_to_github(outcome.result)
     show(outcome, options["json_file"])
     if options["opened"]:
@@ -162,13 +188,15 @@ def command(what: str, **options: Any) -> None:
 # -- the run --------------------------------------------------------------------------------------------------------
 
 
-async def _run(spec: RunSpec, *, quiet: bool, live: int | None) -> LoadOutcome:
+async def _run(spec: RunSpec, early: ShardProcess | None, *, quiet: bool, live: int | None) -> LoadOutcome:
     from loadsim.cli.live_view import live_view
-    from loadsim.cli.terminal import redrawable
     from loadsim.report.numbers import printable
-    from loadsim.run.run_store_judge import run_load
 
-    console = None if quiet else redrawable()
+    with uncollected():
+        from loadsim.launch.local_shards import LocalShards
+        from loadsim.run.run_store_judge import run_load
+
+    console = None if quiet else _redrawable()
 
     @contextlib.asynccontextmanager
     async def watch(run: Run) -> AsyncIterator[None]:
@@ -189,16 +217,26 @@ async def _run(spec: RunSpec, *, quiet: bool, live: int | None) -> LoadOutcome:
             yield
 
     if live is None:
-        return await run_load(spec, watch)
+        return await run_load(spec, watch, None if early is None else LocalShards(spec.workers, early))
     require_pages("--live")
     from loadsim.dashboard.run_page import run_with_page
 
     return await run_with_page(spec, watch, live, say)
 
 
+def _redrawable() -> Console | None:
+    if not sys.stderr.isatty():
+        return None  # which is known without rich
+    from loadsim.cli.terminal import redrawable
+
+    return redrawable()
+
+
 @contextlib.asynccontextmanager
 async def _interruptible(run: Run, *, quietly: bool) -> AsyncIterator[None]:
     """From the first event on, Ctrl-C stops the run in order. Before, nothing was measured, and it ends at once."""
+
+    import asyncio
 
     interrupt = stopping(run, (lambda _: None) if quietly else say)
 
@@ -223,7 +261,7 @@ def show(outcome: LoadOutcome, json_file: str | None) -> None:
         put(dump_result(outcome.result))
         return
     with report_of(outcome.directory):
-        print_report(run_report(outcome.result), details=False)
+        print_report(outcome.report or run_report(outcome.result), details=False)
         put_line(f"\nSaved to {outcome.directory}/: {', '.join(path.name for path in outcome.files)}")
     if json_file is not None:
         write_whole(Path(json_file), dump_result(outcome.result))
@@ -257,6 +295,8 @@ def _show_plan(spec: RunSpec) -> None:
     short = {objective.text: why for objective, why in unsupported(spec)}
     put(render_plan(spec.shown_plan(), spec.objectives, scale=spec.scale, short=short))
     if spec.scenario.watch:
+        import asyncio
+
         from loadsim.run.watch.of_run import problems_now
 
         for line in asyncio.run(problems_now(spec.scenario.watch)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime
 import secrets
 import sys
@@ -17,6 +16,7 @@ from loadsim.cli.output import json_option, put, put_json, report_of
 from loadsim.cli.single_event_options import event_for, single_options, target_with
 from loadsim.exit_codes import Exit, exit_codes
 from loadsim.model import NS_PER_S, UnreachableError, UsageError
+from loadsim.uncollected import uncollected
 
 if TYPE_CHECKING:
     from loadsim.plan import Target
@@ -60,10 +60,14 @@ def command(target: str, **options: Any) -> None:
       loadsim simulate staging --payload captured.json --json
       loadsim simulate staging -d @captured.json -H @headers.txt
     """
-    from loadsim.single.prepare import deliver
-
     now_ns = time.time_ns()
-    simulation = asyncio.run(deliver(_compose(target, options, now_ns), now_ns))
+    with uncollected():
+        import asyncio
+
+        from loadsim.single.prepare import deliver
+
+        delivery = _compose(target, options, now_ns)
+    simulation = asyncio.run(deliver(delivery, now_ns))
     _show(simulation, now_ns, as_json=options["as_json"])
     if simulation.failure is not None:
         raise UnreachableError(simulation.failure.text)
@@ -72,7 +76,7 @@ def command(target: str, **options: Any) -> None:
 
 def _compose(argument: str, options: dict[str, Any], now_ns: int) -> PreparedDelivery:
     """Check everything before anything is sent. Raises UsageError."""
-    from loadsim.run.spec_of_options import read_config
+    from loadsim.run.config_file import read_config
     from loadsim.settings import resolve_target
     from loadsim.single.prepare import prepare, refuse_embedded
 

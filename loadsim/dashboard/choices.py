@@ -21,7 +21,7 @@ from loadsim.model import UsageError
 from loadsim.plan import EMBEDDED, Target
 from loadsim.plan.redact import redact_url
 from loadsim.plan.typed_document import DocumentError, parse_toml
-from loadsim.run.spec_of_options import read_config
+from loadsim.run.config_file import read_config
 from loadsim.secret_sources import read_secret
 from loadsim.settings import CONFIG_NAME, Config, Endpoint, resolve_target
 from loadsim.shipped import question_of, shipped_scenarios

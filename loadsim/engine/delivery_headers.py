@@ -74,9 +74,15 @@ class DeliveryLines(dict[int, bytes]):
         """What an index is formatted with (%) for its line of HTTP/1.1; None with traces, whose lines are looked up."""
         if self._traces is not None:
             return None
-        return (
-            b"%.0a" if self._run is None else b"X-Loadsim-Id: %s%%d/%d\r\n" % (self._run.replace(b"%", b"%%"), attempt)
-        )
+        around = self.around(attempt)
+        return b"%.0a" if around is None else b"%d".join(part.replace(b"%", b"%%") for part in around)
+
+    def around(self, attempt: int = 1) -> tuple[bytes, bytes] | None:
+        """What stands before and behind an index in its line of HTTP/1.1; None where the lines are looked up: with
+        traces, or without X-Loadsim-Id."""
+        if self._traces is not None or self._run is None:
+            return None
+        return b"X-Loadsim-Id: " + self._run, b"/%d\r\n" % attempt
 
     def of(self, indexes: Ints | Sequence[int], attempt: int = 1) -> dict[int, bytes]:
         """The header lines of the `attempt`-th deliveries of these events."""

@@ -19,7 +19,7 @@ from loadsim.engine.resolved_endpoint import Wire
 from loadsim.engine.response_parser import Memo
 from loadsim.engine.socket_set import SocketSet
 
-_SMALL = 479
+SMALL = 479
 """Read size where every answer is known to be small: CPython keeps the memory of bytes up to this size at hand."""
 _FITS = 384
 """The largest answer that such a read takes in one piece, in a TLS record too."""
@@ -123,11 +123,17 @@ class DirectTransport(SocketSet[DirectConnection]):
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
-    def _read_all(self, ready: list[tuple[int, int]]) -> None:
-        """First read every socket of the batch, so that no answer's time includes the making of other requests."""
+    def _read_size(self) -> int:
+        data = self.memo.data
+        return SMALL if not self._varied and data is not None and len(data) <= _FITS else CHUNK
+
+    def _read_all(self, ready: list[tuple[int, int]], begun: tuple[int, Iterable[bool]] | None = None) -> None:
+        """First read every socket of the batch, so that no answer's time includes the making of other requests.
+
+        `begun`: what `_look` gave, where these are some of a batch that has begun."""
         get, clock, memo, answers = self._table.get, monotonic_ns, self.memo, self.answers
-        looked, asks = self._look(clock())
-        size = _SMALL if not self._varied and memo.data is not None and len(memo.data) <= _FITS else CHUNK
+        looked, asks = self._look(clock()) if begun is None else begun
+        size = self._read_size()
         for (fd, mask), ask in zip(ready, asks):  # noqa: B905 - `asks` has no end
             connection = get(fd)
             if connection is None:
@@ -144,7 +150,7 @@ class DirectTransport(SocketSet[DirectConnection]):
                     else:
                         data = recv(size)
                 except OSError as error:
-                    if size == _SMALL and connection.served:  # before its first answer it may be a session ticket
+                    if size == SMALL and connection.served:  # before its first answer it may be a session ticket
                         self._varied |= isinstance(error, ssl.SSLWantReadError)
                     connection.unread(error)
                     continue
@@ -158,7 +164,7 @@ class DirectTransport(SocketSet[DirectConnection]):
                     connection.served += 1
                     answers.append((connection, memo.status, now))
                 else:
-                    self._varied |= len(data) == _SMALL
+                    self._varied |= len(data) == SMALL
                     connection.take(data, now)
             except Exception as error:  # noqa: BLE001 - it must not take its neighbours with it
                 self.owner.on_internal(connection, error)

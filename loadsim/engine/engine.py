@@ -12,6 +12,7 @@ import time
 from collections.abc import Collection, Sequence
 
 from loadsim.cases import RequestMaker
+from loadsim.compiled_step import step
 from loadsim.engine.arrivals import NEVER, Arrivals, Waiting
 from loadsim.engine.connection_pool import ConnectionPool
 from loadsim.engine.outcome_rows import NOWHERE, NoConnection, row_of
@@ -30,8 +31,10 @@ from loadsim.plan import Plan
 
 _BATCH = 64
 """Released events that are made and sent together."""
-_SOME_NS = 100_000
-"""Half of what a small bite takes."""
+_STEP_NS = 100_000
+"""About what a step of a small bite takes."""
+_LEFT = 4
+"""Bites of rows that may be left for the time between due events, where events have due times."""
 BEATS, _FASTEST_NS, _SLOWEST_NS = 2, NS_PER_MS, 50 * NS_PER_MS
 """So many heartbeats fall into the time that makes a pause; between two of them there are never less, or more, than
 these."""
@@ -245,11 +248,17 @@ class Engine:
         self._pool.allow(connections)
 
     def spare(self, time_ns: int) -> None:
-        """See Dispatcher. Where events are due at short, regular intervals, there is never much time: a few rows are
-        then folded when the next event is as far away as it ever is."""
-        rows = len(self.recorder.rows)
-        if rows and (time_ns > NS_PER_MS or (rows >= PACED_BITE and time_ns > _SOME_NS)):
-            self.recorder.fold()
+        """See Dispatcher. Rows are folded at once where there is much time. Where events are due at short intervals
+        there never is: a step of a fold is then taken after each of them."""
+        recorder = self.recorder
+        if recorder.under_way:  # whatever time there is: there may never be more
+            recorder.step()
+            return
+        rows = len(recorder.rows)
+        if rows and time_ns > NS_PER_MS:
+            recorder.fold()
+        elif rows >= BITE or (rows >= PACED_BITE and time_ns > _STEP_NS):
+            recorder.step()
 
     def over(self) -> None:
         """See Dispatcher."""
@@ -375,6 +384,8 @@ class Engine:
         keep, of_user, queue, reuse, policy_of = self._keep, self._of_user, self._queue, self._reuse, self._policy_of
         pool, next_turn = self._pool, self._arrivals.next_turn
         turns = self._arrivals.turns(answers[-1][2])
+        if step is not None and not queue and isinstance(answers, list):
+            answers = answers[step.settle(answers, self.recorder.rows, self._ready, policy_of, of_user, turns, reuse) :]
         for connection, code, now in answers:
             try:
                 event = connection.event
@@ -405,7 +416,8 @@ class Engine:
                 self.on_internal(connection, error)
         if self._ready:
             self.flush()
-        if len(self.recorder.rows) >= BITE:
+        rows = len(self.recorder.rows)
+        if rows >= BITE and (self._arrivals.closed or rows >= _LEFT * BITE):
             self.recorder.fold()
 
     def on_lost(self, connection: Connection) -> None:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
+from loadsim.compiled_step import step
 from loadsim.engine.arrivals import Waiting
 from loadsim.measure.hdr import Ints
 from loadsim.measure.outcome_columns import Column
@@ -65,6 +66,10 @@ def row_of(carrier: Carrier, event: Waiting, code: int, done: int, attempt: int 
         carrier.receipt_ns,
         carrier.ready_ns,
     )
+
+
+if step is not None:
+    row_of = step.row_of
 
 
 def unpacked(row: bytes) -> tuple[int, ...]:

@@ -1,11 +1,11 @@
 """Buffers packed outcome rows of the hot path, and folds them into the tally in small groups.
 
-Folding delays due events, so it is done BITE rows at a time, or when there is time before the next due event.
+Folding delays due events: where events have due times it is done in steps, between which those that are due are sent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -16,7 +16,7 @@ from loadsim.measure.tally import Tally
 from loadsim.measure.without_generator_tally import LatenessTally
 
 BITE = 2048
-"""Rows that are folded at once under load: cheapest by far, at a millisecond or so."""
+"""Rows that are folded together under load: cheapest by far, at a millisecond or so in all."""
 PACED_BITE = 512
 """Rows that are worth folding between two events that fall due: more expensive per row, but four times quicker."""
 
@@ -51,21 +51,51 @@ class Recorder:
         self.retry_backlog: list[int] = []
         """By (stratum, instant, 0 or 1), see `Tally.fold_retry_backlog`."""
         self.ended = 0
-        """Events that have been folded."""
+        """Events whose folding has begun."""
+        self._folding: Iterator[None] | None = None
+        """The steps that are left of a fold."""
 
     def fold(self) -> None:
-        """Count what is buffered."""
-        rows = self.rows
-        if rows:
-            table = table_of(rows)
-            self.ended += len(table)
-            self.tally.fold(table)
-            self.tally.fold_receipts(table)
-            if self._lateness is not None:
-                self._lateness.fold(table)
-            for log in self._logs:
-                log.add(table, outcomes=True)
-            rows.clear()
+        """Count what is buffered, now."""
+        self._end_steps()
+        if self.rows:
+            self._folding = self._steps()
+            self._end_steps()
+        self._fold_others()
+
+    @property
+    def under_way(self) -> bool:
+        """Whether steps of a fold are left."""
+        return self._folding is not None
+
+    def step(self) -> None:
+        """Take the next step of the fold that is under way, or begin one: a tenth of a millisecond or so."""
+        if self._folding is None:
+            self._folding = self._steps()
+        if next(self._folding, self) is self:
+            self._folding = None
+            self._fold_others()
+
+    def _end_steps(self) -> None:
+        for _ in self._folding or ():
+            pass
+        self._folding = None
+
+    def _steps(self) -> Iterator[None]:
+        """Count the rows that are buffered now."""
+        table = table_of(self.rows)
+        self.rows.clear()
+        self.ended += len(table)
+        yield from self.tally.folding(table)
+        self.tally.fold_receipts(table)
+        yield
+        if self._lateness is not None:
+            self._lateness.fold(table)
+        yield
+        for log in self._logs:
+            log.add(table, outcomes=True)
+
+    def _fold_others(self) -> None:
         if self.signs:
             self.tally.fold_sign(np.array(self.signs, dtype=np.int64).reshape(-1, 3))
             self.signs.clear()

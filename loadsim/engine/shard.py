@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import importlib
 import math
 import os
+import select
 import socket
 import sys
 import time
@@ -50,6 +52,7 @@ from loadsim.engine.resolved_endpoint import resolve
 from loadsim.engine.sampled_rows import MOST_A_SECOND, SampledRows
 from loadsim.engine.silence_clock import LOOK_NS
 from loadsim.engine.transport_choice import make_transport
+from loadsim.events import catalogue
 from loadsim.exit_codes import Exit
 from loadsim.measure.effect_book import Flag
 from loadsim.measure.event_outcomes import flags_of
@@ -65,6 +68,7 @@ from loadsim.plan import Plan, RunSpec
 from loadsim.plan.providers import DEADLINES_NS
 from loadsim.plan.redact import conceal, secrets_in
 from loadsim.signals import left_to_the_parent
+from loadsim.signing import scheme_names
 
 
 class _Share(TypedDict):
@@ -77,6 +81,15 @@ class _Share(TypedDict):
 
 WithKeys = Callable[[RunSpec], RunSpec]
 """Adds the secrets of a run from the shard's host. Raises UsageError that explains what to set there."""
+
+
+def prepare() -> None:
+    """Read and import, before the plan is known, what nearly every plan needs."""
+    catalogue()
+    scheme_names()
+    importlib.import_module("numpy.random")
+    if hasattr(select, "epoll"):
+        importlib.import_module("loadsim.engine.direct_transport")
 
 
 def main(with_keys: WithKeys) -> int:

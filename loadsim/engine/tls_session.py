@@ -78,10 +78,12 @@ class TlsSession:
 
     def seal(self, data: bytes) -> bytes:
         """`data` in records, to be written before any other. Raises ssl.SSLError."""
+        sealed = self._encrypt(data)
+        return self.take() if sealed == len(data) else self.seal_rest(data, sealed)
+
+    def seal_rest(self, data: bytes, sealed: int) -> bytes:
+        """As `seal`, where the first `sealed` bytes are in a record already."""
         encrypt, take = self._encrypt, self.take
-        sealed = encrypt(data)
-        if sealed == len(data):
-            return take()
         records = [take()]  # one by one, since what lies there for once is memory of the session's for good
         while sealed < len(data):
             sealed += encrypt(memoryview(data)[sealed:])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import select
+from typing import TYPE_CHECKING
 
+from loadsim.compiled_step import step
 from loadsim.engine.arrivals import NEVER
 from loadsim.engine.delivery_headers import DeliveryHeaders
 from loadsim.engine.resolved_endpoint import Wire
@@ -12,8 +14,30 @@ from loadsim.engine.transport_interface import Transport
 from loadsim.model import UsageError
 from loadsim.plan import Target
 
+if TYPE_CHECKING:
+    from loadsim.engine.direct_transport import DirectTransport
+
 DEFAULT_STREAMS = 100
 """Events in flight that share a connection over HTTP/2, where the endpoint allows as many and nothing else is said."""
+
+
+def direct_transport() -> type[DirectTransport]:
+    """The direct transport over HTTP/1.1: with its compiled step where that was built and may be used. Raises
+    UsageError where it was built from sources that have other types."""
+    if step is not None:
+        try:
+            from loadsim.engine.compiled_transport import CompiledTransport
+        except (
+            TypeError,
+            AttributeError,
+        ) as error:  # falling back in silence would make figures that nobody can explain
+            raise UsageError(
+                f"the compiled step does not fit these sources ({error}): build it again, or set LOADSIM_PURE=1"
+            ) from None
+        return CompiledTransport
+    from loadsim.engine.direct_transport import DirectTransport
+
+    return DirectTransport
 
 
 def make_transport(
@@ -31,9 +55,7 @@ def make_transport(
         streams = target.streams or DEFAULT_STREAMS
         return Http2Transport(loop, wire, headers, streams=streams, reuse=target.reuse or NEVER, first=shard)
     if target.transport == "direct" and target.proxy is None and hasattr(select, "epoll"):
-        from loadsim.engine.direct_transport import DirectTransport
-
-        return DirectTransport(loop, wire, headers, first=shard)
+        return direct_transport()(loop, wire, headers, first=shard)
     from loadsim.engine.aiohttp_transport import AiohttpTransport
 
     if target.unix is not None or target.connect_to is not None:

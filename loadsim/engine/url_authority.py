@@ -10,8 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
 
-from yarl import URL
-
 from loadsim.model import UsageError
 
 
@@ -55,6 +53,8 @@ def ascii_host(host: str) -> str:
     """A host name as it is looked up: punycode where it is not ASCII. Raises UsageError."""
     if host.isascii():
         return host
+    from yarl import URL  # here, since few names need it, and its import would delay the first event of every run
+
     try:
         return URL.build(scheme="http", host=host).raw_host or host
     except ValueError:

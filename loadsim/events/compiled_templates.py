@@ -8,6 +8,7 @@ check is not compiled.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import re
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -19,9 +20,9 @@ LARGEST = 8_192
 """Larger bodies are not compiled: a copy for each situation would need too much memory."""
 _FIRST = ("00000000-loadsim-event-a00000000000", 4_102_444_799_321)
 _SECOND = ("ffffffff-loadsim-event-b11111111111", 4_070_908_800_745)
-_GAP = re.compile(
-    b"(?P<id>" + _FIRST[0].encode() + rb")|(?P<ms>4102444799321)|(?P<iso>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.321Z)"
-)
+_ID, _MS, _FRACTION = _FIRST[0].encode(), b"%d" % _FIRST[1], b".321Z"
+_TO_SECONDS = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
+_SECONDS_LENGTH = len("2026-05-04T09:10:00")
 
 
 CompiledTemplate = tuple[Any, ...]
@@ -86,6 +87,13 @@ class Renderer:
             bodies.append(join((*parts, pieces[-1])))
         return bodies
 
+    def times(self, now_ms: int) -> tuple[dict[int, bytes], bytes, bytes]:
+        """What a body at `now_ms` says of time: the text of a time without its fraction by offset in seconds, the
+        fraction, and the milliseconds since 1970."""
+        if now_ms != self._ms:
+            self._tick(now_ms)
+        return self._seconds, self._fraction, self._ms_text
+
     def _tick(self, now_ms: int) -> None:
         self._ms = now_ms
         self._ms_text = b"%d" % now_ms
@@ -96,22 +104,34 @@ class Renderer:
             self._seconds.clear()
 
 
-def compile_template(serialise: Serialise) -> CompiledTemplate | None:
-    """Compile the template of a situation; None when its body cannot be rendered this way."""
+def compile_template(serialise: Serialise, renderer: Renderer) -> CompiledTemplate | None:
+    """Compile the template of a situation; None when its body cannot be rendered this way.
+
+    `renderer` is for the check alone: one for many templates knows their times. A run compiles its templates in its
+    first second, each in the place of an event or two.
+    """
     sample = serialise(*_FIRST)
     if len(sample) > LARGEST:
         return None
-    gaps = list(_GAP.finditer(sample))
-    if [gap.lastgroup for gap in gaps[:2]] != ["ms", "id"] or any(gap.lastgroup != "iso" for gap in gaps[2:]):
+    at_ms, at_id = sample.find(_MS), sample.find(_ID)
+    if not 0 <= at_ms < at_id:
         return None
-    ends = [0, *(gap.end() for gap in gaps)]
-    starts = [*(gap.start() for gap in gaps), len(sample)]
-    pieces = tuple(sample[end:start] for end, start in zip(ends, starts, strict=True))
-    template: CompiledTemplate = (*pieces, *(_seconds_before(gap[0]) for gap in gaps[2:]))
+    pieces, offsets = [sample[:at_ms], sample[at_ms + len(_MS) : at_id]], []
+    end = at_id + len(_ID)
+    fraction = sample.find(_FRACTION, end)
+    while fraction >= 0:
+        start = fraction - _SECONDS_LENGTH
+        if start >= end and _TO_SECONDS.match(sample, start):
+            pieces.append(sample[end:start])
+            offsets.append(_seconds_before(sample[start:fraction]))
+            end = fraction + len(_FRACTION)
+        fraction = sample.find(_FRACTION, fraction + 1)
+    template: CompiledTemplate = (*pieces, sample[end:], *offsets)
     event_id, now_ms = _SECOND
-    rendered = Renderer().render([(template, event_id.encode())], now_ms)
+    rendered = renderer.render([(template, event_id.encode())], now_ms)
     return template if rendered == [serialise(event_id, now_ms)] else None
 
 
+@functools.lru_cache(maxsize=4096)  # the events of a time have few lengths
 def _seconds_before(iso: bytes) -> int:
-    return _FIRST[1] // 1000 - int(dt.datetime.fromisoformat(iso.decode()).timestamp())
+    return _FIRST[1] // 1000 - int(dt.datetime.fromisoformat(iso.decode() + "Z").timestamp())

@@ -15,6 +15,7 @@ from urllib.parse import quote_plus
 import numpy as np
 import orjson
 
+from loadsim.compiled_step import step
 from loadsim.events.compiled_templates import CompiledTemplate, Renderer, compile_template
 from loadsim.events.event_document import event_document
 from loadsim.events.event_types import FORM_TYPE, catalogue, event_type
@@ -80,7 +81,9 @@ class EventSource:
         self._prefix = identifier(seed, type)[:-12]
         self._document = document
         self._compiled: list[CompiledTemplate | None] = [_NONE if kind.varies is not None else None] * SITUATIONS
-        self._render = Renderer().render
+        self._renderer = Renderer()
+        self._render = self._renderer.render
+        self._check = Renderer()
         self._turn(0)
         if kind.varies is not None:
             self._fill = varying(document, kind.varies, seed, type)
@@ -116,6 +119,18 @@ class EventSource:
             found.append((compiled, head + _LAST_DIGITS[offset]))
         return self._render(found, now_ms)
 
+    def bodies_by_step(self, indexes: Sequence[int], now_ns: int) -> list[bytes]:
+        """As `bodies`, by the compiled step where a compiled template is there."""
+        assert step is not None  # noqa: S101 - whoever calls this has asked
+        times = self._renderer.times(now_ns // NS_PER_MS)
+        found: list[bytes] = []
+        while len(found) < len(indexes):
+            rest = indexes[len(found) :] if found else indexes
+            found += step.bodies(rest, self._block, self._picks, self._compiled, self._head, _LAST_DIGITS, *times)
+            if len(found) < len(indexes):
+                found.append(self.body(indexes[len(found)], now_ns))
+        return found
+
     def document(self, index: int, now_ns: int) -> JsonValue:
         """What `orjson.dumps` makes the body of. It is valid until the next call of any method; whoever changes it must
         undo that before."""
@@ -141,7 +156,7 @@ class EventSource:
 
     def _compile(self, number: int) -> CompiledTemplate:
         """The compiled template of a situation, made when the situation is first needed and kept for the whole run."""
-        found = None if self._overrides else compile_template(functools.partial(self._serialise, number))
+        found = None if self._overrides else compile_template(functools.partial(self._serialise, number), self._check)
         compiled = self._compiled[number] = found or _NONE
         return compiled
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
-from importlib import metadata
 from typing import NamedTuple
 
+from loadsim.compiled_step import step
 from loadsim.measure.result import Environment
 
 PACKAGES = ("aiohttp", "uvloop", "httptools", "orjson", "numpy", "msgspec", "click", "rich")
@@ -20,6 +20,7 @@ def environment() -> Environment:
         cpu_model=cpu_model(),
         cpu_count=available_cores(),
         packages={name: version for name in PACKAGES if (version := _version(name))},
+        compiled=step is not None,
     )
 
 
@@ -68,6 +69,8 @@ def cpu_model() -> str:
 
 
 def _version(name: str) -> str | None:
+    from importlib import metadata  # after the run: it would delay the first event
+
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

@@ -10,28 +10,33 @@ import contextlib
 import time
 from collections.abc import Callable
 
-from loadsim.child_processes import ending, own_command, own_environment
+from loadsim.child_processes import ending
 from loadsim.engine.descriptor_limit import check_descriptors
 from loadsim.engine.messages import Start, Stop, assignments, encode, read_message
 from loadsim.engine.preflight import check_reachable
 from loadsim.engine.resolved_endpoint import resolve
 from loadsim.engine.silence_clock import LOOK_NS
 from loadsim.launch.launcher import Beginning, Intake
+from loadsim.launch.shard_process import ShardProcess
 from loadsim.model import NS_PER_S, Secret
 from loadsim.plan import HttpVersion, RunSpec, Target
 
-LEAD_NS = 50_000_000
-"""How far ahead the agreed start lies: time for the message to reach every shard."""
+LEAD_NS = 15_000_000
+"""How far ahead the agreed start lies: time for the message to reach the shards, and for them to begin."""
+LEAD_EACH_NS = 5_000_000
+"""So much more for each shard: those that share a core begin one after another."""
 
 
 class LocalShards:
     """The shard processes of one run: a `Launcher`."""
 
-    def __init__(self, workers: int = 1) -> None:
+    def __init__(self, workers: int = 1, early: ShardProcess | None = None) -> None:
+        """`early`: the first shard's process, where it was started before."""
         self.say: Callable[[str], None] = lambda _: None
         self.offered = workers
         self._intake: Intake
-        self._processes: list[asyncio.subprocess.Process] = []
+        self._early = early
+        self._processes: list[ShardProcess] = []
         self._readers: list[asyncio.Task[None]] = []
 
     async def reserve(self, most: int) -> int:
@@ -51,20 +56,15 @@ class LocalShards:
         self._intake = intake
         check_descriptors()
         for part in assignments(spec, shards):
-            process = await asyncio.create_subprocess_exec(
-                *own_command("loadsim", "shard"),
-                env=own_environment(),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                limit=2**26,
-                start_new_session=True,
-            )
+            process = self._early or ShardProcess()
+            self._early = None
             self._processes.append(process)
+            await process.open()
             await self._say(part.shard, encode(part))
             self._readers.append(asyncio.create_task(self._listen(part.shard, process)))
         await intake.ready()
         on_ready()
-        begins = Beginning.ahead(LEAD_NS)
+        begins = Beginning.ahead(LEAD_NS + shards * LEAD_EACH_NS)
         for number in range(shards):
             await self._say(number, encode(Start(begins.wall_ns)))
         intake.collector.started(time.monotonic_ns())
@@ -80,7 +80,7 @@ class LocalShards:
             )
             for number in self._intake.collector.silent(time.monotonic_ns()):
                 self._intake.lose(number, "no frame for 2.5 s")
-                self._kill(number)
+                self._processes[number].kill()
 
     async def stop(self, *, drain: bool) -> None:
         """Tell every shard to release nothing more."""
@@ -91,13 +91,12 @@ class LocalShards:
     async def close(self) -> None:
         """End all shards."""
         for process in self._processes:
-            if process.stdin is not None:
-                process.stdin.close()
-        for number, process in enumerate(self._processes):
+            process.hang_up()
+        for process in self._processes:
             try:
                 await asyncio.wait_for(process.wait(), 2.0)
             except TimeoutError:
-                self._kill(number)
+                process.kill()
                 await process.wait()
         if self._readers:
             await asyncio.wait(self._readers, timeout=2.0)  # what they said last may wait to be read
@@ -105,24 +104,18 @@ class LocalShards:
             reader.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await reader
-
-    def _kill(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            self._processes[number].kill()
+        for process in self._processes:
+            process.close()
 
     async def _say(self, number: int, data: bytes) -> None:
-        stdin = self._processes[number].stdin
-        assert stdin is not None  # noqa: S101 - asked for as a pipe
         try:
-            stdin.write(data)
-            await stdin.drain()
+            await self._processes[number].say(data)
         except (BrokenPipeError, ConnectionResetError):
             self._intake.lose(number, "the process ended")
 
-    async def _listen(self, number: int, process: asyncio.subprocess.Process) -> None:
-        assert process.stdout is not None  # noqa: S101 - asked for as a pipe
+    async def _listen(self, number: int, process: ShardProcess) -> None:
         while (data := await read_message(process.stdout)) is not None:
             if not self._intake.take(number, data):
-                self._kill(number)
+                self._processes[number].kill()
         code = await process.wait()
         self._intake.lose(number, f"the process ended with {ending(code)}")

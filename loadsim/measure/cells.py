@@ -148,7 +148,7 @@ def slices_of(keys: Ints) -> Ints:
     return keys >> INDEX_BITS & SLICE_MASK
 
 
-_PENDING_KEYS = 32_768
+_PENDING_KEYS = 16_384
 """Number of pending keys at which equal ones are added together. The sums are not merged again here: sorting keys with
 their counts costs three times a plain sort and would delay the load. The parent process has the time for it."""
 

@@ -9,6 +9,7 @@ place at which it changes. (3) The two levels lie apart by several times what th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
@@ -49,8 +50,9 @@ class Change(NamedTuple):
     after: float
 
 
-def changes(values: Floats, threshold: float = THRESHOLD) -> list[Change]:
-    """The changes of a series, in order; NaN is a gap. `threshold`: of the statistic.
+def changes(values: Floats, threshold: float = THRESHOLD, *, logarithms: bool = False) -> list[Change]:
+    """The changes of a series, in order; NaN is a gap. `threshold`: of the statistic. `logarithms`: the values are
+    natural logarithms, and LEAST_SHARE is of what they are the logarithms of.
 
     Raises ValueError for more than MOST_POINTS values.
     """
@@ -76,7 +78,8 @@ def changes(values: Floats, threshold: float = THRESHOLD) -> list[Change]:
             before=float(np.median(known[begin:at])),
             after=float(np.median(known[at:end])),
         )
-        if _far_apart(change, known[begin:at], known[at:end], fit.kind):
+        share = _share_of_logarithms(change) if logarithms else _share(change)
+        if share >= LEAST_SHARE and _beyond_scatter(change, known[begin:at], known[at:end], fit.kind):
             found.append(change)
     return found
 
@@ -184,12 +187,20 @@ def _left_over(values: Floats, shape: Floats) -> float:
     return max(0.0, whole - float(around @ shape) ** 2 / spread) if spread else whole
 
 
-def _far_apart(change: Change, before: Floats, after: Floats, kind: Literal["step", "leaves", "settles"]) -> bool:
+def _beyond_scatter(change: Change, before: Floats, after: Floats, kind: Literal["step", "leaves", "settles"]) -> bool:
     """Whether the levels differ by more than the values around them scatter; a part that grows is no scatter."""
-    apart = abs(change.after - change.before)
     squares = [_scatter(part) ** 2 for part, other in ((before, "settles"), (after, "leaves")) if kind != other]
-    scatter = float(np.sqrt(np.mean(squares)))
-    return apart > LEAST_SCATTERS * scatter and apart >= LEAST_SHARE * max(abs(change.before), abs(change.after))
+    return abs(change.after - change.before) > LEAST_SCATTERS * float(np.sqrt(np.mean(squares)))
+
+
+def _share(change: Change) -> float:
+    """How far the levels are apart, as a share of the greater one."""
+    greater = max(abs(change.before), abs(change.after))
+    return abs(change.after - change.before) / greater if greater else 0.0
+
+
+def _share_of_logarithms(change: Change) -> float:
+    return 1.0 - math.exp(-abs(change.after - change.before))
 
 
 def _scatter(values: Floats) -> float:

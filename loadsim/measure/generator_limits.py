@@ -32,9 +32,11 @@ class StoredLimits(msgspec.Struct, frozen=True):
 
 
 def limits_name(environment: Environment, version: str) -> str:
-    """The file name for a machine: with another processor, Python, library or loadsim the limits are others."""
+    """The file name for a machine: with another processor, Python, library or loadsim, or with the compiled step, the
+    limits are others."""
     words = [version, environment.cpu_model, str(environment.cpu_count), environment.python, environment.platform]
     words += [f"{name}={number}" for name, number in sorted(environment.packages.items())]
+    words += ["compiled"] * environment.compiled
     return f"engine-{hashlib.sha256('|'.join(words).encode()).hexdigest()[:16]}.json"
 
 

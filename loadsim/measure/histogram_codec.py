@@ -23,6 +23,7 @@ _INNER = struct.Struct(">iiiiqqd")
 _LARGEST_PAYLOAD = 1 << 24
 """Well above what any layout up to 5 digits needs; a small hostile blob cannot unpack into all of memory."""
 _MAX_BYTES = 9
+_Bytes = np.ndarray[tuple[int], np.dtype[np.uint8]]
 
 
 class DamagedHistogramError(UsageError, ValueError):
@@ -107,8 +108,22 @@ def _leb128(words: Ints) -> bytes:
     return out.tobytes()
 
 
-def _unleb128(data: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> Ints:
+def _unleb128(data: _Bytes) -> Ints:
     """The words of `_leb128`. A word ends at a byte without the high bit, or at its 9th byte."""
+    ends = np.flatnonzero(data < 0x80)
+    sizes = np.diff(ends, prepend=-1)
+    if len(data) - (int(ends[-1]) + 1 if len(ends) else 0) or sizes.max(initial=0) >= _MAX_BYTES:
+        return _long_words(data)
+    starts = ends + 1 - sizes
+    shifts = (np.arange(len(data)) - np.repeat(starts, sizes)) * 7
+    parts = (data & 0x7F).astype(np.int64) << shifts
+    values = np.add.reduceat(parts, starts) if len(starts) else parts
+    words: Ints = (values >> 1) ^ -(values & 1)
+    return words
+
+
+def _long_words(data: _Bytes) -> Ints:
+    """The same of data that has words of 9 bytes, or ends inside one. Raises DamagedHistogramError there."""
     words = []
     value, shift = 0, 0
     for byte in data.tolist():

@@ -106,13 +106,17 @@ def student975(degrees: float) -> float:
 
 
 class _Samples(NamedTuple):
-    """The samples of a run by bucket and by block of time. A block is one slice, or several joined."""
+    """The samples of a run by bucket and by block of time. A block is one slice, or several joined.
+
+    Cells are in the order of their buckets: what lies above a percentile is then the end of them, mostly a short one.
+    """
 
     block: Ints
     """Of each cell."""
     column: Ints
     """Of each cell: its place in `buckets`."""
-    counts: Ints
+    counts: _Floats
+    """Of each cell; whole numbers."""
     buckets: Ints
     """The occupied buckets, ascending."""
     running: Ints
@@ -128,10 +132,11 @@ class _Samples(NamedTuple):
         joined = max(1, math.ceil(_PER_BLOCK * slices / n))
         block = (sliced.slices - first) // joined
         buckets, column = np.unique(sliced.indexes, return_inverse=True)
+        order = np.argsort(column, kind="stable")
         return cls(
-            block,
-            column,
-            sliced.counts,
+            block[order],
+            column[order],
+            sliced.counts[order].astype(np.float64),
             buckets,
             np.cumsum(np.bincount(column, sliced.counts)).astype(np.int64),
             np.bincount(block, sliced.counts).astype(np.float64),
@@ -153,8 +158,8 @@ class _Samples(NamedTuple):
 
     def above(self, place: int) -> _Floats:
         """By block: how many samples lie in buckets after this place."""
-        counted = self.counts * (self.column > place)
-        return np.bincount(self.block, counted, len(self.per_block)).astype(np.float64)
+        first = int(np.searchsorted(self.column, place, side="right"))
+        return np.bincount(self.block[first:], self.counts[first:], len(self.per_block)).astype(np.float64, copy=False)
 
 
 class _Spread(NamedTuple):

@@ -98,11 +98,16 @@ def _sides(result: RunResult, response: SlicedCounts, bins: _Bins) -> Iterator[_
     """Latencies first: where both percentiles changed, p99 is named."""
     if response.parts:
         p50, p99 = _latencies(response, bins)
-        yield _Side("p99", changes(np.log(p99), HALF_THRESHOLD))  # of a logarithm: latencies scatter by factors
-        yield _Side("p50", changes(np.log(p50), HALF_THRESHOLD))
+        yield _Side("p99", _of_logarithms(p99))
+        yield _Side("p50", _of_logarithms(p50))
     failed, ended = _failures(result, bins)
     with np.errstate(invalid="ignore"):
         yield _Side("errors", changes(failed / ended, HALF_THRESHOLD))
+
+
+def _of_logarithms(latencies: Floats) -> list[Change]:
+    """The changes of the logarithms: latencies scatter by factors."""
+    return changes(np.log(latencies), logarithms=True)
 
 
 def _latencies(response: SlicedCounts, bins: _Bins) -> tuple[Floats, Floats]:

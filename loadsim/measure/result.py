@@ -88,6 +88,8 @@ class Environment(msgspec.Struct, frozen=True):
     """Number of its cores."""
     packages: dict[str, str]
     """Name → version of the packages that matter."""
+    compiled: bool = False
+    """Whether the compiled step of the hot path was in use, as far as a run passes it."""
 
 
 class RunResult(msgspec.Struct, frozen=True):

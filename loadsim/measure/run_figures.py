@@ -21,6 +21,7 @@ from loadsim.measure.cells import (
     layout,
     unit_ns,
 )
+from loadsim.measure.distinct import distinct
 from loadsim.measure.exponential_histogram import Exponential, exponential
 from loadsim.measure.hdr import Ints
 from loadsim.measure.moments import Moments
@@ -82,7 +83,7 @@ class FigureCounts:
         for metric in METRICS:
             chosen = np.flatnonzero((metrics == metric) & self._timed[strata])
             phases = self._phase[strata[chosen]]
-            for phase in np.unique(phases).tolist():
+            for phase in distinct(phases).tolist():
                 own = chosen[phases == phase]
                 self._made.pop((metric, phase), None)
                 empty = np.zeros(layout(metric).counts_len, dtype=np.int64)

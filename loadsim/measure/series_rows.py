@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from loadsim.measure.cells import AFTER_PHASE, IN_PHASE, INDEX_BITS, INDEX_MASK, Cells, Metric, compact, slices_of
+from loadsim.measure.distinct import distinct
 from loadsim.measure.hdr import Ints
 from loadsim.measure.merged_counts import Merged, Sliced
 from loadsim.measure.strata import StratumNames
@@ -43,7 +44,7 @@ class SeriesRows:
         last = max(int(merged.sliced(metric, strata).slices.max(initial=-1)) for metric in _BY_INSTANT)
         whole = np.arange(last + 2, dtype=np.int64) * self._width
         borders = np.array([border for span in names.stretches_ns for border in span], dtype=np.int64)
-        self._edges = np.unique(np.concatenate((whole, borders[borders < whole[-1]])))
+        self._edges = distinct(np.concatenate((whole, borders[borders < whole[-1]])))
         found = {metric: self.counts(metric).slices for metric in _BY_INSTANT}
         first = min((int(found[metric][0]) for metric in (Metric.due, Metric.retried) if len(found[metric])), default=0)
         last = max(int(rows.max(initial=first - 1)) for rows in found.values())

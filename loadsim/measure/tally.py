@@ -6,7 +6,7 @@ arrays and keeps nothing per event.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 import numpy as np
@@ -123,48 +123,22 @@ class Tally:
     def fold(self, rows: Ints) -> None:
         """Count outcome rows: int64 (n, 14), columns of `outcome_columns.Column`, times in ns, 0 where something did
         not happen."""
+        for _ in self.folding(rows):
+            pass
+
+    def folding(self, rows: Ints) -> Iterator[None]:
+        """Count outcome rows as `fold`, a part with each step; all steps must be taken, each takes a similar time."""
         if not len(rows):
             return
         columns = np.ascontiguousarray(rows[:, _COUNTED].T)
-        stratum, code, due, woken, slot, sent, first_byte, done, _, _ = columns
-        was_sent = sent != 0
-        kept = code != DROPPED
-        group = stratum * GROUPS_PER_STRATUM
-        due_slice = slice_of(due - self._start)
-        base = (group << GROUP_SHIFT) | (due_slice << INDEX_BITS)
-        by_outcome = base + (part_of(code) << GROUP_SHIFT)
-        values, keys = [], []
-        spans = [
-            (Metric.response, due, done, kept, by_outcome),
-            (Metric.service, sent, done, kept & was_sent, by_outcome),
-            (Metric.first_byte, sent, first_byte, kept & was_sent & (first_byte != 0), by_outcome),
-        ]
-        if self._paced:
-            spans += [
-                (Metric.lag, due, woken, woken != 0, base),
-                (Metric.wait, woken, slot, kept & (slot != 0), base),
-            ]
-        unfinished = code == UNFINISHED
-        if unfinished.any():
-            spans[2:] = self._cut_off(spans[2:], columns, base, unfinished)
-        for metric, since, until, where, parted in spans:
-            values.append((until - since)[where])
-            keys.append(parted[where] + (int(metric) * PARTS << GROUP_SHIFT))
-        latencies = self._latencies(np.concatenate(values), np.concatenate(keys))
-        end = self._in_time[stratum]
-        ended_keys = self._keys(stratum, done, Metric.ended) | code
-        ended_late = done > end
-        after_phase = ended_late & (code < ERROR_BASE)
-        after_recording = (done[after_phase] > self._in_recording[stratum[after_phase]]) * AFTER_RECORDING
-        after_keys = (
-            ended_keys[after_phase] + ((Metric.after_end - Metric.ended) * PARTS << GROUP_SHIFT) + after_recording
-        )
-        ended_keys += ended_late * _AFTER_PHASE
-        due_keys = base + (int(Metric.due) * PARTS << GROUP_SHIFT) + (due > end) * _AFTER_PHASE
-        sent_keys = self._keys(stratum[was_sent], sent[was_sent], Metric.sent)
-        sent_keys += (sent > end)[was_sent] * _AFTER_PHASE
-        overdue_keys = self._overdue(code, done - sent, base)
-        self._cells.add(np.concatenate((latencies, due_keys, sent_keys, ended_keys, after_keys, overdue_keys)))
+        stratum, _, due, *_ = columns
+        base = (stratum * GROUPS_PER_STRATUM << GROUP_SHIFT) | (slice_of(due - self._start) << INDEX_BITS)
+        values, keys = self._spans(columns, base)
+        yield
+        self._cells.add(self._latencies(values, keys))
+        yield
+        self._cells.add(self._instants_of(columns, base))
+        yield
         self._count(columns)
 
     def fold_handshakes(self, rows: Ints) -> None:
@@ -225,6 +199,45 @@ class Tally:
             moments=filled.astype("<i8", copy=False).tobytes(),
             counters=self._counters.astype("<i8", copy=False).tobytes(),
         )
+
+    def _spans(self, columns: Ints, base: Ints) -> tuple[Ints, Ints]:
+        """The latencies of all metrics, ns, and the start of their keys."""
+        _, code, due, woken, slot, sent, first_byte, done, _, _ = columns
+        was_sent, kept = sent != 0, code != DROPPED
+        by_outcome = base + (part_of(code) << GROUP_SHIFT)
+        spans = [
+            (Metric.response, due, done, kept, by_outcome),
+            (Metric.service, sent, done, kept & was_sent, by_outcome),
+            (Metric.first_byte, sent, first_byte, kept & was_sent & (first_byte != 0), by_outcome),
+        ]
+        if self._paced:
+            spans += [
+                (Metric.lag, due, woken, woken != 0, base),
+                (Metric.wait, woken, slot, kept & (slot != 0), base),
+            ]
+        unfinished = code == UNFINISHED
+        if unfinished.any():
+            spans[2:] = self._cut_off(spans[2:], columns, base, unfinished)
+        values = [(until - since)[where] for _, since, until, where, _ in spans]
+        keys = [parted[where] + (int(metric) * PARTS << GROUP_SHIFT) for metric, _, _, where, parted in spans]
+        return np.concatenate(values), np.concatenate(keys)
+
+    def _instants_of(self, columns: Ints, base: Ints) -> Ints:
+        """The keys of what is counted by its instant."""
+        stratum, code, due, _, _, sent, _, done, _, _ = columns
+        was_sent, end = sent != 0, self._in_time[stratum]
+        ended_keys = self._keys(stratum, done, Metric.ended) | code
+        ended_late = done > end
+        after_phase = ended_late & (code < ERROR_BASE)
+        after_recording = (done[after_phase] > self._in_recording[stratum[after_phase]]) * AFTER_RECORDING
+        after_keys = (
+            ended_keys[after_phase] + ((Metric.after_end - Metric.ended) * PARTS << GROUP_SHIFT) + after_recording
+        )
+        ended_keys += ended_late * _AFTER_PHASE
+        due_keys = base + (int(Metric.due) * PARTS << GROUP_SHIFT) + (due > end) * _AFTER_PHASE
+        sent_keys = self._keys(stratum[was_sent], sent[was_sent], Metric.sent)
+        sent_keys += (sent > end)[was_sent] * _AFTER_PHASE
+        return np.concatenate((due_keys, sent_keys, ended_keys, after_keys, self._overdue(code, done - sent, base)))
 
     def _overdue(self, code: Ints, service: Ints, base: Ints) -> Ints:
         """Keys of answers that came after a deadline."""

@@ -134,7 +134,7 @@ class WatchCourse:
             gaps=self._gaps,
             why_gaps=self._why.copy(),
             min=self._least if known else None,
-            avg=self._sum / self._samples if known else None,
+            avg=self._sum / self._samples if known and math.isfinite(self._sum) else None,
             max=self._most if known else None,
             last=self._last,
         )

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from loadsim.measure.cells import EMPTY, INDEX_MASK, SLICE_NS, Cells, Metric, Part, compact, select, slices_of
+from loadsim.measure.distinct import distinct
 from loadsim.measure.hdr import Ints
 
 
@@ -129,7 +130,7 @@ class WindowCounts:
         keys, counts = select(cells, self._metric, self._strata, self._parts_of_metric)
         indexes = keys & INDEX_MASK
         numbers = np.zeros(len(keys), dtype=np.int64) if self._grid is None else self._grid.numbers(slices_of(keys))
-        touched = set(np.unique(numbers[numbers >= 0]).tolist())
+        touched = set(distinct(numbers[numbers >= 0]).tolist())
         for number in touched:
             mine = numbers == number
             self._parts[number] = compact([self.of(number), Cells(indexes[mine], counts[mine])])

@@ -13,6 +13,7 @@ import numpy as np
 
 from loadsim.error_kinds import ErrorKind
 from loadsim.measure.cells import EMPTY, INDEX_BITS, SLICE_MASK, SLICE_NS, Cells, Metric, compact
+from loadsim.measure.distinct import distinct
 from loadsim.measure.hdr import MICROSECONDS, Ints
 from loadsim.measure.histogram_codec import encode, encode_sparse
 from loadsim.measure.merged_counts import Merged
@@ -167,7 +168,7 @@ class _Windows:
     def looks(self) -> list[WindowLook]:
         found = []
         numbers = self._cells.keys >> INDEX_BITS
-        for number in np.unique(numbers).tolist():
+        for number in distinct(numbers).tolist():
             index, counts = self._cells.keys[numbers == number] & DISTURBED, self._cells.counts[numbers == number]
             left_out = index == DISTURBED
             blob = encode_sparse(index[~left_out], counts[~left_out], MICROSECONDS)

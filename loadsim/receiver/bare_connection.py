@@ -14,16 +14,15 @@ import httptools
 
 from loadsim.receiver import answers
 from loadsim.receiver.answer_choice import TRANSFER_CODING, VERSIONS, HeaderNames, add_field, joined, understood
-from loadsim.receiver.answers import Answer
+from loadsim.receiver.answers import ACCEPTED, Answer
+from loadsim.receiver.arriving_request import HEAD_LIMIT, ArrivingRequest
 from loadsim.receiver.connection_faults import SlowReading, reset
 from loadsim.receiver.handler import AT_ONCE, WebhookHandler
+from loadsim.receiver.known_heads import LENGTH, Known, KnownHeads
 from loadsim.receiver.rendered_answers import CONTINUE
 from loadsim.receiver.timer import Timer
 
-FRAMING_HEADERS = ("connection", "proxy-connection", "content-length", "expect", TRANSFER_CODING)
-"""The headers needed here; the parser treats the second like the first."""
 _LENGTH_DIGITS = 18
-HEAD_LIMIT = 64 * 1024
 FIELD_LIMIT = 128
 FRAMING_FACTOR = 16
 """A chunked body may have this many times its limit as bytes of transfer: the smallest chunks need six bytes for
@@ -32,39 +31,13 @@ PIPELINE_LIMIT = 64
 """With this many requests waiting, no more is read from the connection."""
 
 
-class _Request:
-    """A request while it arrives. `refused` is set when its answer is known before its end.
-
-    Defaults are class attributes, because creating a request costs time for each attribute that it sets.
-    """
-
-    method = ""
-    fields = 0
-    head_size = 0
-    """Counted only when more than HEAD_LIMIT bytes were read; otherwise it cannot be over the limit."""
-    in_head = True
-    keep = False
-    expects = False
-    refused: Answer | None = None
-    body = b""
-    delivery_id = b""
-    """The value of its delivery id header."""
-    size = 0
-    pieces: list[bytes] | None = None
-    """The pieces of a body that arrived in several."""
-
-    def __init__(self, target: bytes = b"") -> None:
-        self.target = target
-        self.headers: dict[str, str] = {}
-        """The headers that are needed."""
-
-
 class OwningEngine(Protocol):
     """The engine that a connection belongs to, as far as the connection uses it."""
 
     timer: Timer | None
     connections: set[Connection]
     names: HeaderNames
+    heads: KnownHeads
     stopping: bool
     """True when the next answer of every connection is its last."""
 
@@ -76,16 +49,19 @@ class Connection(asyncio.Protocol):
     """One connection. The parser's callbacks only collect data; answers are sent after the parser has returned."""
 
     __slots__ = (
+        "_at_start",
         "_busy",
         "_cut_off",
         "_engine",
         "_handler",
         "_held",
+        "_known",
         "_max_body",
         "_names",
         "_parser",
         "_paused",
         "_ready",
+        "_reply",
         "_request",
         "_stuck",
         "_ticks",
@@ -99,10 +75,13 @@ class Connection(asyncio.Protocol):
         self._handler = handler
         self._max_body = handler.max_body
         self._names = engine.names
+        self._known = engine.heads.read
+        self._reply = handler.reply
+        self._at_start = True
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
-        self._request: _Request | None = None
-        self._ready: deque[_Request] = deque()
+        self._request: ArrivingRequest | None = None
+        self._ready: deque[ArrivingRequest] = deque()
         self._busy: asyncio.Future[None] | None = None
         self._wire_bytes = 0
         self._held = 0
@@ -131,6 +110,12 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self.finished:
             return
+        is_whole = self._at_start and not self._wire_bytes
+        if is_whole and self._busy is None and not self._ready and not self._stuck:
+            known = self._known(data)
+            if known is not None:
+                self._take_known(known)
+                return
         self._wire_bytes += len(data)
         try:
             self._parser.feed_data(data)
@@ -142,7 +127,7 @@ class Connection(asyncio.Protocol):
             if self._request is not None and not self._within_budget():
                 self._refuse(answers.NO_ROOM)
         if self._ready:
-            self._serve()
+            self._serve(data if is_whole and self._at_start and len(self._ready) == 1 else b"")
 
     def pause_writing(self) -> None:
         self._stuck = True
@@ -155,9 +140,12 @@ class Connection(asyncio.Protocol):
 
     # Called by the parser.
 
+    def on_message_begin(self) -> None:
+        self._at_start = False
+
     def on_url(self, url: bytes) -> None:
         if self._request is None:
-            self._request = _Request(url)
+            self._request = ArrivingRequest(url)
             self._ticks = 0
         else:
             self._request.target += url
@@ -193,7 +181,7 @@ class Connection(asyncio.Protocol):
         if not request.keep or "connection" in headers or "proxy-connection" in headers:
             version = parser.get_http_version()
             request.keep = request.keep and version == "1.1"  # HTTP/1.0 can ask for it; such connections are closed
-        length = headers.get("content-length", "0")
+        length = headers.get(LENGTH, "0")
         if not length.isdigit() or len(length) > _LENGTH_DIGITS or int(length) > self._max_body:
             request.refused = answers.TOO_LARGE
         if version not in VERSIONS or (TRANSFER_CODING in headers and not understood(headers[TRANSFER_CODING])):
@@ -224,10 +212,11 @@ class Connection(asyncio.Protocol):
             self._ready.append(self._request)
         self._request = None
         self._wire_bytes = 0
+        self._at_start = True
 
     # Internal.
 
-    def _check_early(self, request: _Request) -> None:
+    def _check_early(self, request: ArrivingRequest) -> None:
         """Refuse an incomplete request that is over a limit; send 100 Continue to a sender that waits for it."""
         if request.in_head and (self._wire_bytes > HEAD_LIMIT or request.fields > FIELD_LIMIT):
             self._refuse(answers.HEAD_TOO_LARGE)
@@ -242,7 +231,7 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, answer: Answer) -> None:
         """Answer the arriving request with a refusal; nothing after it is read."""
-        request = self._request or _Request()
+        request = self._request or ArrivingRequest()
         request.refused, request.body, request.pieces = answer, b"", None
         self._request = None
         self._ready.append(request)
@@ -256,8 +245,11 @@ class Connection(asyncio.Protocol):
         before, self._held = self._held, held
         return self._handler.budget.changed(before, held)
 
-    def _serve(self) -> None:
-        """Answer complete requests in order, until one has to wait for its service time."""
+    def _serve(self, whole: bytes = b"") -> None:
+        """Answer complete requests in order, until one has to wait for its service time.
+
+        `whole`: the bytes of the only request, if they came at once.
+        """
         ready, handler, out = self._ready, self._handler, b""
         while ready and self._busy is None and not self._stuck and not self.finished:
             request = ready.popleft()
@@ -269,10 +261,11 @@ class Connection(asyncio.Protocol):
             answer, instant = handler.take(
                 request.method, request.target.decode("latin-1"), request.headers, body, request.delivery_id
             )
+            if whole and answer.entry in ACCEPTED:
+                self._engine.heads.learn(whole, request.target)
             if instant != AT_ONCE and self._engine.timer is not None:
-                self._busy = handler.until(answer, instant, self._engine.timer)
                 request.body, request.pieces = b"", None  # no longer needed
-                self._busy.add_done_callback(partial(self._served, request, answer))
+                self._wait(request, answer, instant, self._engine.timer)
             else:
                 out += self._answer(request, answer)
         if out:
@@ -282,7 +275,31 @@ class Connection(asyncio.Protocol):
         if ready or self._held:
             self._within_budget()
 
-    def _served(self, request: _Request, answer: Answer, instant: asyncio.Future[None]) -> None:
+    def _take_known(self, known: Known) -> None:
+        """Answer one whole request that nothing waits before."""
+        target, headers, delivery_id, body = known
+        engine = self._engine
+        if not engine.stopping and self._transport is not None:
+            answer, instant, data = self._reply("POST", target, headers, body, delivery_id)
+            if data:
+                self._ticks = 0
+                self._transport.write(data)
+                return
+        else:
+            answer, instant = self._handler.take("POST", target, headers, body, delivery_id)
+        request = ArrivingRequest()
+        request.method, request.keep = "POST", True
+        if instant != AT_ONCE and engine.timer is not None:
+            self._wait(request, answer, instant, engine.timer)
+        else:
+            self._send(self._answer(request, answer))
+
+    def _wait(self, request: ArrivingRequest, answer: Answer, instant_ns: int, timer: Timer) -> None:
+        """Answer at a later instant."""
+        self._busy = self._handler.until(answer, instant_ns, timer)
+        self._busy.add_done_callback(partial(self._served, request, answer))
+
+    def _served(self, request: ArrivingRequest, answer: Answer, instant: asyncio.Future[None]) -> None:
         if instant.cancelled():
             return
         self._busy = None
@@ -291,7 +308,7 @@ class Connection(asyncio.Protocol):
         if self._request is not None:
             self._check_early(self._request)
 
-    def _answer(self, request: _Request, answer: Answer) -> bytes:
+    def _answer(self, request: ArrivingRequest, answer: Answer) -> bytes:
         close = answer.close or not request.keep or self._engine.stopping
         if answer is answers.RESET:
             self.finished = True

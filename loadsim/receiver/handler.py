@@ -35,6 +35,7 @@ class WebhookHandler:
     """
 
     __slots__ = (
+        "_decide",
         "_extras",
         "_failing",
         "_fault_plan",
@@ -69,6 +70,7 @@ class WebhookHandler:
         self.budget = BufferBudget(options)
         self._rendered = RenderedAnswers()
         self._rules = rules
+        self._decide = rules.decide
         self.keeps_fields = rules.keeps_fields
         self._row = row
         self._fault_plan = fault_plan
@@ -94,7 +96,30 @@ class WebhookHandler:
         `delivery_id` is the value of that header, or empty; it is noted when a ledger is kept.
         """
         now_s = time.time()
-        answer = self._rules.decide(method, target, headers, body, now_s)
+        answer = self._decide(method, target, headers, body, now_s)
+        return self._taken(answer, body, delivery_id, now_s)
+
+    def reply(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes, delivery_id: bytes
+    ) -> tuple[Answer, int, bytes]:
+        """As `take`, with the bytes of an answer that may be sent at once and keeps its connection open.
+
+        They are counted as sent, and stand for a request that may keep the connection and is none of HEAD. Empty: the
+        caller asks `bytes_of` in time.
+        """
+        if self._extras or self.keeps_fields:
+            return *self.take(method, target, headers, body, delivery_id), b""
+        now_s = time.time()
+        answer = self._decide(method, target, headers, body, now_s)
+        entry = answer.entry
+        if entry is None or answer.close or self._first is not None:
+            return *self._taken(answer, body, delivery_id, now_s), b""
+        self._row.took_and_answered(entry, len(body), answer.status)
+        if delivery_id and entry in ACCEPTED:
+            self._notes.extend((delivery_id, now_s, answer.status))
+        return answer, AT_ONCE, self._rendered.kept(answer, now_s)
+
+    def _taken(self, answer: Answer, body: bytes, delivery_id: bytes, now_s: float) -> tuple[Answer, int]:
         entry = answer.entry
         if entry is None:
             return answer, AT_ONCE

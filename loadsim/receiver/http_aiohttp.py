@@ -18,9 +18,10 @@ from aiohttp.streams import StreamReader
 
 from loadsim.model import NS_PER_S
 from loadsim.receiver import answers
+from loadsim.receiver.aiohttp_exchange import Prepared, ReadRequest, Reset, Sent
 from loadsim.receiver.answer_choice import TRANSFER_CODING, understood
 from loadsim.receiver.answers import Answer
-from loadsim.receiver.connection_faults import SlowReading, reset
+from loadsim.receiver.connection_faults import SlowReading
 from loadsim.receiver.connection_limits import BACKLOG, LINGER_S, LONGEST_TICK_S
 from loadsim.receiver.handler import WebhookHandler
 from loadsim.receiver.options import ReceiverOptions
@@ -38,42 +39,7 @@ class _RefusedError(Exception):
         self.answer = answer
 
 
-class _Prepared(web.StreamResponse):
-    """One answer for any number of requests: it writes bytes that were rendered in advance."""
-
-    def __init__(self, handler: WebhookHandler, answer: Answer, *, keep: bool) -> None:
-        super().__init__(status=answer.status)
-        self._handler = handler
-        self._answer = answer
-        self._keep = keep
-
-    @property
-    def keep_alive(self) -> bool:
-        return self._keep
-
-    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        transport = request.transport
-        if transport is None:
-            raise ConnectionResetError("the sender closed the connection")
-        transport.write(self._handler.bytes_of(self._answer, not self._keep, request.method == hdrs.METH_HEAD))
-        if request.protocol.writing_paused:
-            await request.writer.drain()
-        return None
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        """Does nothing: `prepare` has written everything."""
-
-
-class _Reset(_Prepared):
-    """Resets the connection instead of answering."""
-
-    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        if request.transport is not None:
-            reset(request.transport)
-        return None
-
-
-class _PreparedLast(_Prepared):
+class _PreparedLast(Prepared):
     """The answer to input that is not HTTP. Further input is discarded for a while, so that the sender can read the
     answer."""
 
@@ -100,7 +66,7 @@ class _Connection(web.RequestHandler):
         self._ticks = 0
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
+        web.RequestHandler.data_received(self, data)  # super() costs more
         if self._messages or self._current_request is not None:
             self._in_head = False
         elif not self._in_head:
@@ -167,9 +133,12 @@ class AiohttpEngine:
         self._read_rate = options.read_rate
         self._tick_s = min(LONGEST_TICK_S, self._read_timeout / 2)
         self._next_tick: asyncio.TimerHandle | None = None
-        self._prepared: dict[tuple[Answer, bool], _Prepared] = {}
+        self._prepared: dict[tuple[Answer, bool], Prepared] = {}
         self._listener: asyncio.Server | None = None
-        self._server = web.Server(self._handle)
+        done = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        self._sent = Sent(done)
+        self._server = web.Server(self._handle, request_factory=ReadRequest)  # type: ignore[arg-type]  # it makes no others
 
     async def serve(self, sock: Any) -> None:
         """Accept connections on `sock`, a bound TCP socket."""
@@ -218,44 +187,59 @@ class AiohttpEngine:
         self._handler.refuse(answers.TOO_SLOW)
         return self._handler.bytes_of(answers.TOO_SLOW, True)
 
-    def refusal(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
+    def refusal(self, request: ReadRequest, answer: Answer) -> web.StreamResponse:
         """Count a request that is refused before it was read completely; returns its answer."""
         self._handler.refuse(answer)
         return self._respond(request, answer)
 
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        if request.version not in VERSIONS:
+    async def _handle(self, request: ReadRequest) -> web.StreamResponse:
+        message, payload = request.parsed, request.content
+        if message.version not in VERSIONS:
             return self.last(answers.BAD_REQUEST)
-        payload = request.content
         if payload.is_eof():
             body = payload.read_nowait()
             if len(body) > self._max_body:
                 return self.refusal(request, answers.TOO_LARGE)
         else:
-            length = request.content_length
-            if length is not None and length > self._max_body:
-                return self.refusal(request, answers.TOO_LARGE)
-            if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue" and request.transport is not None:
-                request.transport.write(CONTINUE)
-            try:
-                async with asyncio.timeout(self._read_timeout):
-                    body = await self._read(payload)
-            except TimeoutError:
-                return self.refusal(request, answers.TOO_SLOW)
-            except _RefusedError as refused:
-                return self.refusal(request, refused.answer)
-            except (HttpProcessingError, web.PayloadAccessError):
-                return self.refusal(request, answers.BAD_REQUEST)
-            except ConnectionError:
-                return self._respond(request, answers.BAD_REQUEST)  # the sender has gone: nothing is counted
-        headers, delivery_id = self._pick(request.raw_headers)
+            rest = await self._rest(request, payload)
+            if isinstance(rest, web.StreamResponse):
+                return rest
+            body = rest
+        headers, delivery_id = self._pick(message.raw_headers)
         if TRANSFER_CODING in headers and not understood(headers[TRANSFER_CODING]):
             return self.refusal(request, answers.BAD_REQUEST)
-        answer, instant = self._handler.take(request.method, request.raw_path, headers, body, delivery_id)
+        method, transport = message.method, request.connection.transport
+        keeps = not message.should_close and message.version == HttpVersion11
+        if keeps and method == hdrs.METH_POST and transport is not None:
+            answer, instant, data = self._handler.reply(method, message.path, headers, body, delivery_id)
+            if data:
+                transport.write(data)
+                return self._sent
+        else:
+            answer, instant = self._handler.take(method, message.path, headers, body, delivery_id)
         if instant and self._timer is not None:
             del body  # no longer needed
             await self._handler.until(answer, instant, self._timer)
         return self._respond(request, answer)
+
+    async def _rest(self, request: ReadRequest, payload: StreamReader) -> bytes | web.StreamResponse:
+        """The body of a request that is not complete yet, or the answer that refuses it."""
+        length = request.content_length
+        if length is not None and length > self._max_body:
+            return self.refusal(request, answers.TOO_LARGE)
+        if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue" and request.transport is not None:
+            request.transport.write(CONTINUE)
+        try:
+            async with asyncio.timeout(self._read_timeout):
+                return await self._read(payload)
+        except TimeoutError:
+            return self.refusal(request, answers.TOO_SLOW)
+        except _RefusedError as refused:
+            return self.refusal(request, refused.answer)
+        except (HttpProcessingError, web.PayloadAccessError):
+            return self.refusal(request, answers.BAD_REQUEST)
+        except ConnectionError:
+            return self._respond(request, answers.BAD_REQUEST)  # the sender has gone: nothing is counted
 
     def _tick(self) -> None:
         # Ticks are counted, not timed, so that no connection is closed because the whole loop stalled.
@@ -281,12 +265,13 @@ class AiohttpEngine:
             budget.changed(size, 0)
         return b"".join(chunks)
 
-    def _respond(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
-        keep = not answer.close and request.keep_alive and request.version == HttpVersion11
+    def _respond(self, request: ReadRequest, answer: Answer) -> web.StreamResponse:
+        message = request.parsed
+        keep = not answer.close and not message.should_close and message.version == HttpVersion11
         key = (answer, keep)
         found = self._prepared.get(key)
         if found is None:
-            kind = _Reset if answer is answers.RESET else _Prepared
+            kind = Reset if answer is answers.RESET else Prepared
             found = kind(self._handler, answer, keep=keep)
             if not answer.once:
                 self._prepared[key] = found

@@ -10,10 +10,11 @@ import socket
 from math import ceil
 
 from loadsim.model import NS_PER_S
-from loadsim.receiver.bare_connection import FRAMING_HEADERS, Connection, SlowConnection
+from loadsim.receiver.bare_connection import Connection, SlowConnection
 from loadsim.receiver.connection_limits import BACKLOG, LINGER_S, LONGEST_TICK_S
 from loadsim.receiver.handler import WebhookHandler
 from loadsim.receiver.keeping_connection import KeepingConnection, SlowKeepingConnection
+from loadsim.receiver.known_heads import FRAMING_HEADERS, MOST_HEADS, KnownHeads
 from loadsim.receiver.options import ReceiverOptions
 from loadsim.receiver.timer import Timer
 
@@ -25,6 +26,8 @@ class BareEngine:
         self._handler = handler
         self.timer = timer
         self.names = handler.names(*FRAMING_HEADERS)
+        # Whoever keeps all fields needs the parser for them.
+        self.heads = KnownHeads(self.names, handler.max_body, 0 if handler.keeps_fields else MOST_HEADS)
         self.connections: set[Connection] = set()
         self.stopping = False
         read_s, idle_s = options.read_timeout_ns / NS_PER_S, options.idle_timeout_ns / NS_PER_S

@@ -45,6 +45,14 @@ class RenderedAnswers:
         self._plain: dict[Answer, bytes] = {}
         self._cache: dict[tuple[Answer, bool, bool], bytes] = {}
 
+    def kept(self, answer: Answer, now_s: float) -> bytes:
+        """The answer on a connection that stays open, cached like all."""
+        if self._until - 1 <= now_s < self._until:
+            found = self._plain.get(answer)
+            if found is not None:
+                return found
+        return self.bytes_of(answer, now_s, False, False)
+
     def bytes_of(self, answer: Answer, now_s: float, close: bool, head: bool) -> bytes:
         """As `render`, cached for the second of `now_s`. Arguments are positional, because keywords make a call
         slower."""

@@ -14,6 +14,8 @@ import numpy as np
 DIGITS = bytes(code for code in range(33, 127) if code not in b"<>&")
 """The printable characters without those that HTML is made of, in the order of their codes."""
 _BITS = 13
+_LEVEL = 6
+"""Of zlib. The highest level takes a quarter longer at the end of a run and saves 2 bytes in 1,000."""
 
 
 @lru_cache(maxsize=1)  # a command that writes several pages packs the library once
@@ -28,7 +30,7 @@ def packed(text: str) -> str:
 
     LENGTH is the number of bytes. 13 bits are the number `91 * first + second` of two digits; the last are filled up.
     """
-    data = zlib.compress(text.encode(), 9)
+    data = zlib.compress(text.encode(), _LEVEL)
     bits = np.unpackbits(np.frombuffer(data, np.uint8))
     groups = np.pad(bits, (0, -bits.size % _BITS)).reshape(-1, _BITS)
     values = groups @ (1 << np.arange(_BITS - 1, -1, -1, dtype=np.uint16))

@@ -52,6 +52,12 @@ def report_files(report: Report) -> dict[str, bytes]:
     return {FORMATS[form].filename: REPORT_FORMATS[form](report) for form in ("html", "md")}
 
 
-def run_files(result: RunResult) -> dict[str, bytes]:
-    """File name → content of all files that a run writes beside its `result.json`."""
-    return {form.filename: form.render(result) for form in FORMATS.values() if form.run}
+def run_files(result: RunResult, report: Report | None = None) -> dict[str, bytes]:
+    """File name → content of all files that a run writes beside its `result.json`. `report`: that of the result, where
+    the caller has made it."""
+    report = report or run_report(result)
+    return {
+        form.filename: REPORT_FORMATS[name](report) if name in REPORT_FORMATS else form.render(result)
+        for name, form in FORMATS.items()
+        if form.run
+    }

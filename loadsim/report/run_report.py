@@ -237,6 +237,7 @@ def _environment(result: RunResult) -> Section:
         ("python", place.python),
         ("platform", place.platform),
         ("processor", f"{place.cpu_count} × {place.cpu_model}"),
+        ("hot path", "with the compiled step" if place.compiled else "pure Python"),
         ("packages", ", ".join(f"{name} {version}" for name, version in sorted(place.packages.items()))),
     ]
     about = Table("Run and host", (Column("What", words=True), Column("Value", words=True, long=True)), rows)

@@ -17,6 +17,8 @@ from loadsim.report.chart_sections import point_table
 _MARGIN = {"l": 76, "r": 16, "t": 28, "b": 48}
 """The same for all, so that the charts stand in line."""
 _LONGEST_TITLE = 24
+_LEAST_IN_FULL, _MOST_IN_FULL = 1e-9, 1e15
+"""Numbers beyond these are written with an exponent: their digits would fill a table."""
 _MOST_SHOWN = 600
 """Rows of a table of points: a longer course is thinned for it."""
 
@@ -72,7 +74,11 @@ def _moved(result: RunResult) -> Iterator[Block]:
 
 def in_unit(value: float | None, series: WatchSeries) -> str:
     """A value of a series with its unit: `180`, `42.0 MB`, `1.20 cores`, `350 ms`, `12.0/s`."""
-    return numbers.NOT_KNOWN if value is None else _form(series)(value)
+    if value is None:
+        return numbers.NOT_KNOWN
+    if value and not _LEAST_IN_FULL <= abs(value) < _MOST_IN_FULL:
+        return f"{value:.3g}" + (f" {series.unit}" if series.unit else "")
+    return _form(series)(value)
 
 
 def _form(series: WatchSeries) -> Callable[[float], str]:
@@ -140,9 +146,10 @@ def _axis(series: WatchSeries) -> Figure:
     unit = " ".join(filter(None, (series.unit, per_second)))
     title = plain(series.name[:_LONGEST_TITLE]) + (f"<br>{unit}" if unit else "")
     known = [value for value in series.values if value is not None]
-    axis = (
-        count_axis(title)
-        | {"automargin": False}
-        | {"tickformat": "~s" if max(map(abs, known), default=0) >= 10_000 else ",~f"}
-    )
+    axis = count_axis(title) | {"automargin": False} | {"tickformat": _tick_format(max(map(abs, known), default=0))}
     return axis if min(known, default=0) >= 0 else axis | {"rangemode": "normal"}
+
+
+def _tick_format(most: float) -> str:
+    """Of d3: with a prefix of thousands, and beyond those with an exponent."""
+    return ",~f" if most < 10_000 else "~s" if most < _MOST_IN_FULL else "~e"

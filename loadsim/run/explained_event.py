@@ -22,8 +22,9 @@ from loadsim.measure.result_numbers import Count, Figure
 from loadsim.measure.trace_ids import TraceIds
 from loadsim.model import NS_PER_MS, NS_PER_S, UsageError
 from loadsim.plan import Plan, RunSpec, Target
+from loadsim.run.chosen_delivery import Delivered, chosen
 from loadsim.run.raw_log_search import deliveries_of
-from loadsim.run.remade_request import RemadeRequest, SignedAt, remade
+from loadsim.run.remade_request import RemadeRequest, remade
 from loadsim.run.stored_scenario import stored_run
 
 SCHEMA = "loadsim.event/1"
@@ -100,10 +101,12 @@ class ExplainedEvent(msgspec.Struct, frozen=True, kw_only=True):
     """When it was due by plan, seconds since the start of the run; None in a closed phase."""
     due_at: str | None
     """The same as a time, ISO 8601, UTC; within a millisecond, since the result has the start in milliseconds."""
+    attempt: Count
+    """The number of the delivery that is made again, from 1."""
     request: RemadeRequest
-    """Its first delivery."""
+    """The delivery that is made again."""
     trace: TraceRow | None
-    """Of its first delivery; None where the run sent no `traceparent`."""
+    """Of that delivery; None where the run sent no `traceparent`."""
     ending: str | None
     """How it ended by the stored outcomes (`--outcomes`): `succeeded`, `refused`, `answered`, `unanswered`, `unsent` or
     `none`; None where the run did not keep them."""
@@ -115,10 +118,11 @@ class ExplainedEvent(msgspec.Struct, frozen=True, kw_only=True):
     """What could not be made again, and why."""
 
 
-def explain(result: RunResult, directory: Path, index: int) -> tuple[ExplainedEvent, Target]:
-    """The event `index` of a stored run, and the target. `directory`: where its other files are.
+def explain(result: RunResult, directory: Path, index: int, attempt: int = 1) -> tuple[ExplainedEvent, Target]:
+    """The event `index` of a stored run, and the target. `directory`: where its other files are. `attempt`: the number
+    of the delivery whose request is made again.
 
-    Raises UsageError where the run has no such event, or a file that is needed is missing or not the same.
+    Raises UsageError where the run has no such event or delivery, or a file that is needed is missing or not the same.
     """
     run = result.run
     spec = stored_run(run, str(directory))
@@ -141,9 +145,9 @@ def explain(result: RunResult, directory: Path, index: int) -> tuple[ExplainedEv
         notes.append("in which of the closed phases it was sent is known by the raw log alone (--raw)")
     shard = (index - plan.phases[phase].first_index if closed else index) % max(1, len(result.shards))
     started_ns = _ns_of(run.started_at)
-    request = remade(
-        spec, plan, index, plan.stratum(phase, type_, case), _signed_at(spec, index, due_ns, started_ns, rows)
-    )
+    retries = spec.scenario.retry is not None and case == 0
+    delivery = chosen(spec, Delivered(index, due_ns, started_ns, rows, retries), attempt)
+    request = remade(spec, plan, index, plan.stratum(phase, type_, case), delivery)
     notes += [*request.notes, *_run_notes(result, plan, phase, index, rows)]
     ending, times = _ending(directory, run.id, index, notes)
     named = plan.phases[phase]
@@ -159,8 +163,9 @@ def explain(result: RunResult, directory: Path, index: int) -> tuple[ExplainedEv
         host=result.shards[shard].host if result.shards else None,
         due_s=None if due_ns is None else due_ns / NS_PER_S,
         due_at=None if due_ns is None else iso(started_ns + due_ns),
+        attempt=attempt,
         request=request.request,
-        trace=_trace(spec, index, 1),
+        trace=_trace(spec, index, attempt),
         ending=ending,
         times_sent=times,
         deliveries=[_delivery(row, spec) for row in rows],
@@ -183,7 +188,7 @@ def _ns_of(moment: str) -> int:
 def _number_of_events(plan: Plan) -> str:
     counts = [plan.count(phase.number) for phase in plan.phases]
     known = [count for count in counts if count is not None]
-    return f"its plan has {sum(known):,}" if len(known) == len(counts) else "its plan has fewer"
+    return f"its plan has {sum(known):,}, the first is 0" if len(known) == len(counts) else "its plan has fewer"
 
 
 def _number_of(names: Any, name: str, otherwise: int) -> int:
@@ -196,16 +201,6 @@ def _raw_rows(directory: Path, index: int, plan: Plan, case: int) -> list[dict[s
         return []
     copies = plan.scenario.cases[case - 1].copies if case else None
     return deliveries_of(path, index, copies + 1 if copies else 1)  # see Volleys: one more after them
-
-
-def _signed_at(spec: RunSpec, index: int, due_ns: int | None, started_ns: int, rows: list[dict[str, Any]]) -> SignedAt:
-    """The time that its request is made with."""
-    if spec.epoch_ns is not None:  # see Arrivals.planned_time
-        return SignedAt(spec.epoch_ns + (index * NS_PER_MS if due_ns is None else due_ns), "epoch")
-    sent_ns = next((row["sent_ns"] for row in rows if row["sent_ns"]), None)
-    if sent_ns is not None:
-        return SignedAt(sent_ns, "sent", next(row for row in rows if row["sent_ns"])["bytes_out"])
-    return SignedAt(started_ns, "start") if due_ns is None else SignedAt(started_ns + due_ns, "due")
 
 
 def _run_notes(result: RunResult, plan: Plan, phase: int, index: int, rows: list[dict[str, Any]]) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import os
+import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -113,6 +114,9 @@ async def register_at(url: str, run_id: str) -> None:
 def why_unreadable(error: Exception) -> str:
     """The error in one line; for a failed connection, the system's reason."""
     of_system = getattr(error, "os_error", None)
+    if isinstance(of_system, ssl.SSLError):
+        reason = getattr(of_system, "verify_message", "") or of_system.reason or "no reason given"
+        return f"cannot be reached: TLS failed: {reason.replace('_', ' ').lower()}"
     if isinstance(of_system, OSError):
         code = of_system.errno or 0
         return f"cannot be reached: {os.strerror(code).lower() if code > 0 else of_system.strerror or of_system}"

@@ -7,8 +7,8 @@ differs between the two depends on the secret, and is masked.
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -17,32 +17,23 @@ from loadsim.engine.delivery_headers import delivery_headers, line
 from loadsim.engine.resolved_endpoint import request_head
 from loadsim.engine.url_authority import authority
 from loadsim.measure.result_numbers import Count
-from loadsim.model import Secret, SignedRequest, UsageError, case_kind
+from loadsim.model import NS_PER_MS, Secret, SignedRequest, UsageError, case_kind
 from loadsim.plan import Plan, RunSpec, header_pairs
 from loadsim.plan.redact import ENV_PREFIX, MASK, conceal, is_telling, secrets_in
+from loadsim.report.numbers import milliseconds
+from loadsim.run.chosen_delivery import Basis, Chosen
 from loadsim.run.run_secrets import read_secrets
 from loadsim.run.stored_scenario import is_embedded, with_url
 from loadsim.secret_sources import new_secret
 from loadsim.signing import scheme
 
-Basis = Literal["epoch", "sent", "due", "start"]
-"""What the time of a request is: exactly by `--epoch`, or when it was sent, due, or the run began."""
 _NOT_SIGNED = "*** (needs the secret)"
 _NOWHERE = "http://embedded.invalid/"
 _CREDENTIALS = frozenset({"authorization", "proxy-authorization", "cookie"})
 
 
-class SignedAt(NamedTuple):
-    """The time of a request, ns since 1970, and what it is."""
-
-    wall_ns: int
-    basis: Basis
-    bytes_out: int | None = None
-    """The size that was sent, where that is known."""
-
-
 class RemadeRequest(msgspec.Struct, frozen=True):
-    """The request of an event's first delivery. Credentials are masked."""
+    """The request of one delivery. Credentials are masked."""
 
     url: str | None
     """Redacted; None: the embedded receiver's, which is gone."""
@@ -71,9 +62,10 @@ class Remade:
     notes: list[str]
 
 
-def remade(spec: RunSpec, plan: Plan, index: int, stratum: int, at: SignedAt) -> Remade:
-    """The request of event `index` in a stratum."""
+def remade(spec: RunSpec, plan: Plan, index: int, stratum: int, delivery: Chosen) -> Remade:
+    """The request of one delivery of event `index` in a stratum."""
     notes: list[str] = []
+    at = delivery.at
     embedded = is_embedded(spec)
     secrets = _secrets(spec, notes)
     described = scheme(spec.scenario.target.scheme, spec.scenario.target.custom)
@@ -82,7 +74,11 @@ def remade(spec: RunSpec, plan: Plan, index: int, stratum: int, at: SignedAt) ->
     def made() -> SignedRequest:
         keys = secrets or (new_secret(described), new_secret(described))
         own = msgspec.structs.replace(usable, secret=keys[0], old_secret=keys[1])
-        return SignedRequest(*request_maker(own).make(index, stratum, at.wall_ns))
+        maker, retried = request_maker(own), delivery.retried
+        if retried is None:
+            return SignedRequest(*maker.make(index, stratum, at.wall_ns))
+        again = maker.redelivery_of(stratum)
+        return again(index, retried.born_ns, at.wall_ns, delivery.attempt, retried.code_before)
 
     request = made()
     lines, masked = request.header_pairs(), False
@@ -95,12 +91,17 @@ def remade(spec: RunSpec, plan: Plan, index: int, stratum: int, at: SignedAt) ->
             notes.append("its body holds what is signed with the secret: that part is another one here")
     hidden = described.secret_headers() | _CREDENTIALS
     lines = [(name, MASK if name.lower() in hidden else value) for name, value in lines]
-    lines = [*_head(usable, embedded=embedded), *lines, *_own(spec, index), ("Content-Length", str(len(request.body)))]
+    lines = [
+        *_head(usable, embedded=embedded),
+        *lines,
+        *_own(spec, index, delivery.attempt),
+        ("Content-Length", str(len(request.body))),
+    ]
     concealed = secrets_in({}, keys=secrets or ())
     body, is_base64 = _text(request.body, concealed, notes)
-    notes += _notes(spec, plan, stratum, at)
+    notes += _notes(spec, plan, stratum, delivery)
     if secrets is not None and at.bytes_out and not embedded and spec.scenario.target.http == "1.1":
-        notes += _size_note(spec, request, index, at.bytes_out)
+        notes += _size_note(spec, request, _own(spec, index, delivery.attempt), at.bytes_out)
     shown = RemadeRequest(
         url=None if embedded else spec.scenario.target.url,
         headers=[(name, conceal(value, concealed)) for name, value in lines],
@@ -135,9 +136,9 @@ def _head(spec: RunSpec, *, embedded: bool) -> list[tuple[str, str]]:
     return [pair for pair in shown if not embedded or pair[0] != "Host"]
 
 
-def _own(spec: RunSpec, index: int) -> list[tuple[str, str]]:
+def _own(spec: RunSpec, index: int, attempt: int) -> list[tuple[str, str]]:
     """The headers that name the delivery."""
-    return SignedRequest(delivery_headers(spec).lines(line).of([index])[index], b"").header_pairs()
+    return SignedRequest(delivery_headers(spec).lines(line).of([index], attempt)[index], b"").header_pairs()
 
 
 def _text(body: bytes, concealed: tuple[str, ...], notes: list[str]) -> tuple[str, bool]:
@@ -151,15 +152,10 @@ def _text(body: bytes, concealed: tuple[str, ...], notes: list[str]) -> tuple[st
     return shown, False
 
 
-def _notes(spec: RunSpec, plan: Plan, stratum: int, at: SignedAt) -> list[str]:
+def _notes(spec: RunSpec, plan: Plan, stratum: int, delivery: Chosen) -> list[str]:
     """What of the request is known not to be exact."""
     target = spec.scenario.target
-    notes = {
-        "epoch": [],
-        "sent": ["its times are those of the moment when it was sent; it was made some microseconds earlier"],
-        "due": ["signed at send time, which is not known here: its times are those of the moment when it was due"],
-        "start": ["signed at send time, which is not known here: its times are those of the start of the run"],
-    }[at.basis]
+    notes = list(_time_notes(delivery))
     if MASK in target.url:
         notes.append("the URL is stored redacted")
     case = plan.cases[plan.unpack(stratum)[2]]
@@ -170,18 +166,33 @@ def _notes(spec: RunSpec, plan: Plan, stratum: int, at: SignedAt) -> list[str]:
     return notes
 
 
+def _time_notes(delivery: Chosen) -> Iterator[str]:
+    """What is not exact of its times."""
+    at, retried = delivery.at, delivery.retried
+    if delivery.attempt > 1 and retried is not None and not retried.known:
+        yield "when it was signed, and how the attempt before it ended, are in the raw log alone (--raw)"
+    elif at.basis == "sent":
+        made = "some time" if at.earlier_ns is None else f"at most {milliseconds(at.earlier_ns / NS_PER_MS)}"
+        times = "its times are" if retried is None else "the time of its signature is"
+        those = "those" if retried is None else "that"
+        yield f"{times} {those} of the moment when it was sent; it was made {made} earlier"
+    elif at.basis != "epoch":
+        when = "the moment when it was due" if at.basis == "due" else "the start of the run"
+        yield f"signed at send time, which is not known here: its times are those of {when}"
+
+
 def _whole_headers(spec: RunSpec) -> bool:
     """Whether the values of all the target's headers are stored."""
     values = [value for _, value in header_pairs(spec.scenario.target.headers)]
     return not any(value == MASK or value.startswith(ENV_PREFIX) for value in values)
 
 
-def _size_note(spec: RunSpec, request: SignedRequest, index: int, sent: int) -> list[str]:
+def _size_note(spec: RunSpec, request: SignedRequest, names: list[tuple[str, str]], sent: int) -> list[str]:
     """Whether the request has the size of what was sent, where every part of it is known."""
     target = spec.scenario.target
     if MASK in target.url or not _whole_headers(spec):
         return []
-    own = sum(len(f"{name}: {value}\r\n") for name, value in _own(spec, index))
+    own = sum(len(f"{name}: {value}\r\n") for name, value in names)
     framing = len(b"Content-Length: %d\r\n\r\n" % len(request.body))
     size = len(request_head(target, authority(target.url))) + len(request.headers) + own + framing + len(request.body)
     if size == sent:

@@ -29,7 +29,6 @@ from loadsim.measure.ledger_document import RunLedger
 from loadsim.measure.result import RESULT_FILE, RunResult, dump_result
 from loadsim.model import LoadsimError, own_fault
 from loadsim.plan import EMBEDDED, RunSpec, redact_url
-from loadsim.report.report_formats import run_files
 from loadsim.run.calibration import known_limits
 from loadsim.run.effects.of_run import looking, watch_of, with_effects
 from loadsim.run.otlp.of_run import export_of, exporting
@@ -40,7 +39,9 @@ from loadsim.secret_sources import new_secret
 from loadsim.signing import scheme
 
 if TYPE_CHECKING:
+    from loadsim.launch.launcher import Launcher
     from loadsim.receiver.embedded import RunningReceiver
+    from loadsim.report.blocks import Report
 
 Watch = Callable[[Run], AbstractAsyncContextManager[None]]
 """A context around a run in progress, such as a live view or a signal handler."""
@@ -53,10 +54,15 @@ class LoadOutcome:
     result: RunResult
     directory: Path
     files: tuple[Path, ...]
+    report: Report | None = None
+    """Of the result, where it was made for the files."""
 
 
-async def run_load(spec: RunSpec, watch: Watch) -> LoadOutcome:
-    """Run, store, judge, report. Raises LoadsimError; after the first event, only once the result is stored."""
+async def run_load(spec: RunSpec, watch: Watch, launcher: Launcher | None = None) -> LoadOutcome:
+    """Run, store, judge, report. Raises LoadsimError; after the first event, only once the result is stored.
+
+    `launcher`: see `Run`.
+    """
     noted = spec.outcomes or spec.scenario.has_ledger
     has_effects = spec.scenario.effects is not None
     spec = msgspec.structs.replace(spec, run_id=new_id(spec.scenario.name), noted=noted, watches_effects=has_effects)
@@ -67,6 +73,7 @@ async def run_load(spec: RunSpec, watch: Watch) -> LoadOutcome:
             watching = await asyncio.to_thread(watching_of, spec.scenario.watch)
             run = Run(
                 spec,
+                launcher,
                 per_event=PerEvent(
                     raw=log.add if log is not None else None,
                     outcomes=collector.add if collector is not None else None,
@@ -203,12 +210,17 @@ def conclude(result: RunResult, spec: RunSpec, directory: Path) -> LoadOutcome:
     path = directory / RESULT_FILE
     judged = evaluate(result, spec.objectives, spec.scenario.validity, gate=spec.gate, defaults=spec.defaults)
     write_whole(path, dump_result(judged))
-    files = [path]
-    for name, data in run_files(judged).items() if spec.drawn else ():
-        if name != RESULT_FILE:
-            write_whole(directory / name, data)
-            files.append(directory / name)
-    return LoadOutcome(judged, directory, tuple(files))
+    if not spec.drawn:
+        return LoadOutcome(judged, directory, (path,))
+    # what draws is not imported before the load, which it would delay
+    from loadsim.report.report_formats import run_files
+    from loadsim.report.run_report import run_report
+
+    report = run_report(judged)
+    written = {directory / name: data for name, data in run_files(judged, report).items() if name != RESULT_FILE}
+    for place, data in written.items():
+        write_whole(place, data)
+    return LoadOutcome(judged, directory, (path, *written), report)
 
 
 @contextlib.asynccontextmanager

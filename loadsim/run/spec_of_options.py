@@ -41,6 +41,7 @@ from loadsim.plan.effects import Effects
 from loadsim.plan.run_spec import MOST_WORKERS
 from loadsim.plan.scenario_rules import with_scheme
 from loadsim.run.captures import captures_of
+from loadsim.run.config_file import read_config
 from loadsim.run.options import RunOptions
 from loadsim.run.otlp.endpoint import otlp_url
 from loadsim.run.run_length import check_sizes, scaled_spec
@@ -48,7 +49,7 @@ from loadsim.run.run_secrets import with_keys
 from loadsim.run.run_store_judge import free_directory
 from loadsim.run.scenario_text import names_scenario, scenario_text
 from loadsim.secret_sources import ELSEWHERE, new_secret
-from loadsim.settings import Config, load_config, resolve_target
+from loadsim.settings import Config, resolve_target
 from loadsim.shipped import shipped_names
 from loadsim.signing import CUSTOM_TABLE, scheme, scheme_names
 
@@ -94,11 +95,6 @@ COMMAND_LINE = Words(
         "workers": "-w",
     },
 )
-
-
-def read_config() -> Config:
-    """`loadsim.toml` of the working directory, checked against all known event types and schemes."""
-    return load_config(known_types=[event.name for event in catalogue()], known_schemes=scheme_names(), settle=settled)
 
 
 def compose(

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from loadsim.compiled_step import step
 from loadsim.model import Secret, UsageError
 from loadsim.signing.message_parts import FILTERS, Compose, OwnHeaders, Part, compiled
 
@@ -32,6 +33,8 @@ _Last = tuple[bytes, Code, "Callable[[], _Hash] | None"]
 """A timestamp, the function that computes its codes, and the function that copies the hash state before the body; None
 when more than the body follows."""
 WHSEC = "whsec_"
+_compiled = step if step is not None and step.find_sha256() else None
+"""The compiled step, where it can hash."""
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
@@ -42,7 +45,19 @@ class MessageMac:
     what follows the id depend on the timestamp only. A message in any other order is hashed part by part.
     """
 
-    __slots__ = ("_constant", "_encode", "_last", "_lead", "_middle", "_outer", "_parts", "_start", "_tail")
+    __slots__ = (
+        "_constant",
+        "_encode",
+        "_last",
+        "_lead",
+        "_lead_state",
+        "_middle",
+        "_outer",
+        "_parts",
+        "_start",
+        "_states",
+        "_tail",
+    )
 
     def __init__(self, scheme: SchemeData, secret: Secret, url: str | None = None) -> None:
         """`url` is needed by schemes that sign it. Raises UsageError for it, or for a secret in the wrong form."""
@@ -68,6 +83,11 @@ class MessageMac:
             constant = self._start.copy()
             constant.update(self._lead[0])
             self._constant = constant.copy
+        # The same in the compiled step, for what it knows; behind the lead for one timestamp.
+        bare = self._parts is None and self._middle is None and self._tail == (b"",)
+        known = _compiled is not None and bare and scheme.digest == "sha256" and scheme.encoding == "hex"
+        self._states = _states(scheme, secret) if known else None
+        self._lead_state: tuple[bytes | None, bytes] = (None, b"")
         # Replaced whole, so that another thread never sees half of it.
         self._last = self._made(b"")
 
@@ -94,6 +114,22 @@ class MessageMac:
             outer.update(inner.digest())
             codes.append(encode(outer))
         return codes
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether `lines` can be called."""
+        return self._states is not None
+
+    def lines(self, timestamp: bytes, bodies: list[bytes], head: bytes) -> list[bytes]:
+        """`head`, the code and CRLF, for each of several bodies, as of `codes`: where the compiled step can."""
+        assert _compiled is not None  # noqa: S101 - see `is_compiled`
+        assert self._states is not None  # noqa: S101
+        inner, outer = self._states
+        last = self._lead_state
+        if last[0] != timestamp:
+            last = self._lead_state = timestamp, _compiled.sha256_state(timestamp.join(self._lead), inner)
+        found: list[bytes] = _compiled.lines(bodies, last[1], outer, head)
+        return found
 
     def at(self, timestamp: bytes) -> Code:
         """The function that computes the codes of this timestamp, for a caller that keeps it and saves the look-up."""
@@ -152,12 +188,25 @@ class MessageMac:
 
 def _keyed(scheme: SchemeData, secret: Secret) -> tuple[_Hash, _Hash]:
     """The inner and the outer hash after the key (RFC 2104). Raises UsageError for a secret in the wrong form."""
+    inner, outer = _padded(scheme, secret)
+    return hashlib.new(scheme.digest, inner), hashlib.new(scheme.digest, outer)
+
+
+def _states(scheme: SchemeData, secret: Secret) -> tuple[bytes, bytes]:
+    """As `_keyed`, for the compiled step."""
+    assert _compiled is not None  # noqa: S101 - see MessageMac
+    inner, outer = _padded(scheme, secret)
+    return _compiled.sha256_state(inner), _compiled.sha256_state(outer)
+
+
+def _padded(scheme: SchemeData, secret: Secret) -> tuple[bytes, bytes]:
+    """What the inner and the outer hash begin with: the key, filled up to a block."""
     key = derive_key(scheme, secret)
     block = hashlib.new(scheme.digest)
     if len(key) > block.block_size:
         key = hashlib.new(scheme.digest, key).digest()
     key = key.ljust(block.block_size, b"\0")
-    return hashlib.new(scheme.digest, key.translate(_INNER)), hashlib.new(scheme.digest, key.translate(_OUTER))
+    return key.translate(_INNER), key.translate(_OUTER)
 
 
 def hmac_of(scheme: SchemeData, secret: Secret) -> Callable[[bytes], bytes]:

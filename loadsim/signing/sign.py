@@ -9,6 +9,7 @@ from loadsim.model import JsonValue, Secret, UsageError
 from loadsim.signing.body_fields import sealed_document, sealed_with, with_field
 from loadsim.signing.certificates import CERTIFICATE_URL, own_certificate_url
 from loadsim.signing.composed import ComposedCodes, codes_of
+from loadsim.signing.mac import MessageMac
 from loadsim.signing.message_parts import Delivered, PartError
 from loadsim.signing.retry_marks import filled
 from loadsim.signing.timestamps import write_tick
@@ -37,6 +38,7 @@ class Signer:
         "_codes",
         "_copy",
         "_head",
+        "_lines",
         "_needs_id",
         "_tick",
         "_tick_ns",
@@ -55,6 +57,7 @@ class Signer:
         lines = _constants(scheme, url)
         mac = codes_of(scheme, secret, url, own=_own_headers(scheme, lines, event, content_type))
         self._code, self._codes = mac.code, mac.codes
+        self._lines = mac.lines if isinstance(mac, MessageMac) and mac.is_compiled else None
         self._needs_id = bool(scheme.id_headers)
         constants = b"".join(_line(name, value, event) for name, value in lines)
         in_header = scheme.signature.place == "header"
@@ -121,6 +124,14 @@ class Signer:
         head = before + self._head
         return [head + code.encode("ascii") + b"\r\n" for code in self._codes(self._timestamp, bodies)]
 
+    def headers_by_step(self, bodies: list[bytes], now_ns: int, before: bytes = b"") -> list[bytes]:
+        """As `headers_of_all`, by the compiled step where it knows the scheme."""
+        if self._lines is None or self._copy is not None:
+            return self.headers_of_all(bodies, now_ns, before)
+        if self._tick_ns and now_ns // self._tick_ns != self._tick:
+            self._set_tick(now_ns // self._tick_ns)
+        return self._lines(self._timestamp, bodies, before + self._head)
+
     def _copied(self, name: str, timestamp: Timestamp, body: bytes, now_ns: int) -> bytes:
         """The header that repeats the time in the body; if the body has none, the time of signing."""
         text = body_timestamp(body, timestamp.name)
@@ -148,6 +159,7 @@ class SealingSigner(Signer):
         content_type: str = JSON,
     ) -> None:
         super().__init__(scheme, secret, url, event, content_type)
+        self._lines = None
         self._scheme = scheme
         self._place = scheme.signature
         self._prefix = scheme.signature.prefix.decode()

@@ -78,8 +78,11 @@ def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def extract(commit: str, into: Path) -> bool:
-    """The package as it was at `commit`, from git's own store, in the directory `into`. False without that commit."""
-    archive = subprocess.run(["git", "archive", commit, "loadsim"], cwd=ROOT, capture_output=True, check=False)
+    """The package and its scenarios as they were at `commit`, from git's own store, in the directory `into`. False
+    without that commit."""
+    archive = subprocess.run(
+        ["git", "archive", commit, "loadsim", "scenarios"], cwd=ROOT, capture_output=True, check=False
+    )
     if archive.returncode:
         return False
     with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
@@ -95,6 +98,7 @@ def counting_environment(package: Path) -> dict[str, str]:
             "PYTHONPATH": os.pathsep.join([str(package), str(ROOT)]),
             "PYTHONHASHSEED": "0",
             "OPENBLAS_NUM_THREADS": "1",
+            "LOADSIM_PURE": "1",
         }
     )
 

@@ -32,17 +32,22 @@ TREES = ("before", "now")
 
 def counted(way: str, package: Path) -> dict[str, Any]:
     """Of one tree, per event: instructions, calls by name, bytecodes by function. `package` holds `loadsim/`."""
-    child = [sys.executable, "-P", "-m", "tests.benchmarks.virtual_shard", way]
+    instructions, found = between_marks("virtual_shard", way, package)
+    events = virtual_shard.WAYS[way].counted
+    each = {kind: {name: count / events for name, count in found[kind].items()} for kind in ("calls", "opcodes")}
+    return {"instructions": instructions / events, **each}
+
+
+def between_marks(module: str, way: str, package: Path) -> tuple[int, Any]:
+    """The instructions of a benchmark's child between its marks, and what it prints with --opcodes."""
+    child = [sys.executable, "-P", "-m", f"tests.benchmarks.{module}", way]
     with tempfile.TemporaryDirectory(prefix="loadsim-bench-") as directory:
         dumps = Path(directory) / "out"
         valgrind = ["valgrind", "--tool=callgrind", "--dump-before=getppid", f"--callgrind-out-file={dumps}"]
         _said([*valgrind, *child], directory, package)
         between = (dumps.with_name("out.2")).read_text("utf-8").splitlines()  # from the first mark to the second
         instructions = int(next(line for line in between if line.startswith("totals:")).split()[1])
-        found = _said([*child, "--opcodes"], directory, package)
-    events = virtual_shard.WAYS[way].counted
-    each = {kind: {name: count / events for name, count in found[kind].items()} for kind in ("calls", "opcodes")}
-    return {"instructions": instructions / events, **each}
+        return instructions, _said([*child, "--opcodes"], directory, package)
 
 
 def _said(command: Sequence[str], directory: str, package: Path) -> Any:
@@ -78,7 +83,7 @@ def trace_cost(counts: Mapping[str, Any]) -> float:
     return float(traced / closed - 1)
 
 
-def _functions(of: Mapping[str, Any]) -> list[list[str]]:
+def functions(of: Mapping[str, Any]) -> list[list[str]]:
     """Rows of the functions that changed, the greatest change first."""
     before, now = (of[tree]["opcodes"] for tree in TREES)
     differences = {name: now.get(name, 0) - before.get(name, 0) for name in {*before, *now}}
@@ -123,9 +128,9 @@ def report(document: Mapping[str, Any]) -> str:
         common.table(["run", "counted", "before", "now", "change"], rows),
     ]
     for way, of in counts.items():
-        if functions := _functions(of):
+        if changed := functions(of):
             head = ["function", "before", "now", "change"]
-            parts += [f"## Bytecodes by function, {way}", "", common.table(head, functions)]
+            parts += [f"## Bytecodes by function, {way}", "", common.table(head, changed)]
     return "\n".join(parts)
 
 

@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.moved_with
 
-Three receivers, each run for 40 s with a rate that doubles half way, beyond what it holds: a pool of 4 connections to a
+Three receivers, each run for 40 s with a rate that rises half way beyond what it holds: a pool of 4 connections to a
 database, a queue of 200 places, and a processor. Each shows the same figures: those of its bottleneck, and some that
 have nothing to do with it. What is named should be the former, and none of the latter.
 """
@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 from aiohttp import web
 
-RATES = {"pool": (150, 450), "queue": (60, 200), "processor": (60, 500)}
-"""Events per second before and after."""
+RATES = {"pool": (40, 450), "queue": (20, 200), "processor": (15, 500)}
+"""Events per second before and after: a tenth of what the receiver holds, and more than that."""
 OF_BOTTLENECK = {
     "pool": {"pool_waiting", "pool_in_use"},
     "queue": {"queue_depth"},

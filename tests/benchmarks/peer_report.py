@@ -14,7 +14,7 @@ import msgspec
 from loadsim.measure.timing_statistics import Spread, spread
 from tests.benchmarks import common
 from tests.benchmarks.nginx import CIPHER
-from tests.benchmarks.peer_tools import CONNECTIONS, Tool
+from tests.benchmarks.peer_tools import COMPILED, CONNECTIONS, Tool
 from tests.benchmarks.witness import Testimony
 
 REFERENCES = ("loadsim", "loadsim-h2")
@@ -93,6 +93,7 @@ def document(sitting: Sitting) -> dict[str, Any]:
 def _row(row: Row, rows: Sequence[Row]) -> dict[str, Any]:
     beside = {other.tool.key: other for other in rows if other.scheme == row.scheme}
     to_wrk, over_it = ratios(row, beside.get("wrk")), ratios(_reference(beside), row)
+    compiled = ratios(beside.get(COMPILED), row)
     target = row.tool.target_over(row.scheme)
     samples = [row.samples[number] for number in sorted(row.samples)]
     checked = None if row.checked is None else msgspec.to_builtins(row.checked)
@@ -116,6 +117,7 @@ def _row(row: Row, rows: Sequence[Row]) -> dict[str, Any]:
         "connections": sorted({sample.connections for sample in samples}),
         "ratio_to_wrk_signing": None if to_wrk is None else to_wrk.document(),
         "loadsim_ratio_to_it": None if over_it is None else over_it.document(),
+        "compiled_ratio_to_it": None if compiled is None or row.tool.key == COMPILED else compiled.document(),
         "loadsim_target": target,
         "loadsim_target_met": None if target is None or over_it is None else over_it.median >= target,
         "rounds": [{name: round(value, 4) for name, value in sample._asdict().items()} for sample in samples],
@@ -184,12 +186,28 @@ def _targets(rows: Sequence[Mapping[str, Any]]) -> str:
     lines = []
     for row in rows:
         ratio = row["loadsim_ratio_to_it"]
-        if row["loadsim_target"] is None or ratio is None:
+        compiled = row.get("compiled_ratio_to_it")
+        if row["key"] in REFERENCES or ratio is None or (row["loadsim_target"] is None and compiled is None):
             continue
-        met = "yes" if row["loadsim_target_met"] else "no"
-        shown = (f"{ratio['median']:.2f}", f"{ratio['q1']:.2f} to {ratio['q3']:.2f}")
-        lines.append((row["tool"], *shown, f"{row['loadsim_target']:g}", met))
-    return common.table(("loadsim's rate over that of", "median", "quartiles", "target", "met"), lines) if lines else ""
+        shown = (*_middle(ratio), *_middle(compiled))
+        aim = ("", "")
+        if row["loadsim_target"] is not None:
+            aim = (f"{row['loadsim_target']:g}", "yes" if row["loadsim_target_met"] else "no")
+        lines.append((row["tool"], *shown, *aim))
+    head = (
+        "loadsim's rate over that of",
+        "median",
+        "quartiles",
+        "with the compiled step",
+        "quartiles",
+        "target",
+        "met",
+    )
+    return common.table(head, lines) if lines else ""
+
+
+def _middle(ratio: Mapping[str, Any] | None) -> tuple[str, str]:
+    return ("", "") if ratio is None else (f"{ratio['median']:.2f}", f"{ratio['q1']:.2f} to {ratio['q3']:.2f}")
 
 
 def _remarks(found: Mapping[str, Any]) -> list[str]:

@@ -20,12 +20,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from loadsim import __version__
+from loadsim.compiled_step import why_not
 from loadsim.events import EventSource
 from loadsim.model import Secret
 from loadsim.signing import scheme
 from tests.benchmarks import common
 
 CONNECTIONS = 64
+COMPILED = "loadsim-compiled"
+"""The row with the compiled step; all other rows of loadsim are pure."""
 HOME = Path.home() / ".cache" / "loadsim-bench"
 """Where `--install` puts the peers: never into the checkout."""
 K6, LOCUST, AUTOCANNON = "1.1.0", "2.47.0", "9.0.0"
@@ -75,6 +78,10 @@ class Tool:
 
 
 def _loadsim(job: Job) -> list[str]:
+    return ["env", "LOADSIM_PURE=1", *_compiled(job)]
+
+
+def _compiled(job: Job) -> list[str]:
     trust = ["--cacert", str(job.certificate)] if job.url.startswith("https") else []
     return common.loadsim(
         *("run", job.url, "-c", str(CONNECTIONS), "-d", f"{job.seconds}s", "-e", common.EVENT, "-w", "1", "-q"),
@@ -209,6 +216,10 @@ def _first_line(*command: str) -> str:
     return (done.stdout or done.stderr).strip().partition("\n")[0] or "unknown"
 
 
+def _unbuilt() -> str:
+    return f"the compiled step is not used: {why_not} (python setup.py build_ext --inplace)" if why_not else ""
+
+
 def _packaged(name: str) -> Callable[[], str]:
     def version() -> str:
         return str(common.environment()["packages"].get(name, "unknown"))
@@ -238,6 +249,7 @@ def _on_path(program: str) -> Callable[[], str]:
 _HTTP2 = ("h2c", "h2")
 TOOLS = (
     Tool("loadsim", "loadsim", True, _loadsim, lambda: __version__, _needs()),
+    Tool("loadsim, compiled step", COMPILED, True, _compiled, lambda: __version__, _unbuilt),
     Tool(
         "wrk, LuaJIT and OpenSSL's HMAC",
         "wrk",

@@ -1,6 +1,6 @@
 """A shard with its loop, clock, timer and sockets replaced: always the same work, however busy the machine is.
 
-    python -m tests.benchmarks.virtual_shard WAY [--opcodes]
+    python -m tests.benchmarks.virtual_shard WAY [--opcodes] [--step DIRECTORY] [--watched]
 
 Everything between the first message to a shard and its last frame is the shard's own: plan, requests, engine, direct
 transport, recorder, tally, heartbeat. Outside it time moves by rule: each reading of the clock takes 50 ns, each answer
@@ -17,9 +17,12 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import ctypes
 import errno
 import functools
+import hashlib
 import heapq
+import importlib.util
 import json
 import operator
 import os
@@ -27,9 +30,13 @@ import select
 import selectors
 import socket
 import struct
+import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
 from typing import Any, ClassVar, NamedTuple
 
 NEVER = 2**62
@@ -58,6 +65,8 @@ class Way(NamedTuple):
     """Long enough for both."""
     tables: Mapping[str, Any] = {}
     """Of the scenario, further ones."""
+    varied: bool = False
+    """Answers differ: see `VARIED`."""
 
 
 WAYS: Mapping[str, Way] = {
@@ -65,6 +74,24 @@ WAYS: Mapping[str, Way] = {
     "traced": Way(8, 32, 8_192, 4_096, {"connections": 32, "events": 13_000}, {"trace": {"sampled": "1%"}}),
     "open": Way(1, 256, 8_000, 4_000, {"rate": "4000/s", "duration": "3100ms"}),
 }
+
+
+SMALL_WAYS: Mapping[str, Way] = {
+    "small closed": Way(8, 16, 500, 500, {"connections": 16, "events": 1_500}),
+    "small traced": Way(8, 16, 500, 500, {"connections": 16, "events": 1_500}, {"trace": {"sampled": "1%"}}),
+    "small open": Way(4, 16, 500, 500, {"rate": "2000/s", "duration": "800ms"}),
+    "small varied": Way(8, 16, 500, 500, {"connections": 16, "events": 1_500}, varied=True),
+}
+"""For tests."""
+VARIED: Mapping[int, bytes] = {
+    7: b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n",
+    11: HEAD.replace(b"08:00:00", b"08:00:01") + TAIL,
+    13: b"HTTP/1.1 200 OK\r\nContent-Length: 600\r\n\r\n" + bytes(600),
+    17: b"HTTP/1.1 204 No\r\nConnection: close\r\n\r\n",
+    19: b"",
+    23: b"no HTTP",
+}
+"""What comes in place of every n-th answer where answers differ."""
 
 
 class Ticks:
@@ -92,8 +119,9 @@ class Ticks:
 class World:
     """What is outside the shard. `ready` has what will be ready, in order: instant, descriptor, mask."""
 
-    def __init__(self, way: Way, on_mark: Callable[[], object]) -> None:
-        """`on_mark` is called at both marks, after getppid."""
+    def __init__(self, way: Way, on_mark: Callable[[], object], *, watched: bool = False) -> None:
+        """`on_mark` is called at both marks, after getppid; `watched`: what is sent is hashed."""
+        self.watched = watched
         self.at_once = way.at_once
         self.sends_to_mark = way.first
         self.way, self.on_mark = way, on_mark
@@ -103,6 +131,14 @@ class World:
         self.wake_ns = NEVER
         self.on_wake: Callable[[], object] = int
         self.on_ready: Callable[[], object] = int
+        self.sent, self.rows = hashlib.sha256(), hashlib.sha256()
+
+    def answer(self) -> bytes:
+        """What is read."""
+        if self.way.varied:
+            number = self.calls["recv"] + self.calls["recvmsg"]
+            return next((answer for every, answer in VARIED.items() if number % every == 0), HEAD + TAIL)
+        return HEAD + TAIL
 
     def mark(self) -> None:
         """A mark is reached."""
@@ -228,15 +264,19 @@ class Socket(socket.socket):
     """A socket to the endpoint."""
 
     world: ClassVar[World]
+    by_descriptor: ClassVar[dict[int, Any]] = {}
 
     def connect_ex(self, address: Any) -> int:
         """See socket."""
+        self.by_descriptor[self.fileno()] = self
         return errno.EINPROGRESS
 
     def send(self, data: Any, flags: int = 0) -> int:
         """The whole request; its answer comes."""
         world = self.world
         world.calls["send"] += 1
+        if world.watched:
+            world.sent.update(data)
         world.sends_to_mark -= 1
         if not world.sends_to_mark:
             world.mark()
@@ -244,15 +284,15 @@ class Socket(socket.socket):
         return len(data)
 
     def recv(self, size: int, flags: int = 0) -> bytes:
-        """The answer."""
+        """The answer, which is never longer than what is asked for at first."""
         self.world.calls["recv"] += 1
-        return HEAD + TAIL
+        return self.world.answer()[:size]
 
     def recvmsg(self, size: int, room: int = 0, flags: int = 0) -> Any:
         """The answer, and its stamp."""
         self.world.calls["recvmsg"] += 1
         stamp = struct.pack("@6l", *divmod(self.world.clock.now - WAKE_NS, 10**9), 0, 0, 0, 0)
-        return HEAD + TAIL, [(socket.SOL_SOCKET, STAMPING, stamp)], 0, None
+        return self.world.answer()[:size], [(socket.SOL_SOCKET, STAMPING, stamp)], 0, None
 
 
 def replace_system(world: World) -> None:
@@ -261,6 +301,38 @@ def replace_system(world: World) -> None:
     time.monotonic_ns = time.time_ns = world.clock.read
     select.epoll = Epoll  # type: ignore[misc, assignment]
     socket.socket = Socket  # type: ignore[misc]
+
+
+def compiled_step(directory: Path) -> ModuleType:
+    """The compiled step, whose calls to the system go to the virtual one. To be called before anything of the package
+    but `replace_system`; it is built in `directory` where it is not there yet."""
+    library = directory / "_hot.so"
+    if not library.exists():
+        source = Path(__file__).parents[2] / "loadsim" / "_hot.c"
+        virtual = [f"-D{name}=virtual_{name}" for name in ("clock_gettime", "recv", "send")]
+        include = ["-I", sysconfig.get_path("include")]
+        part = [str(directory / name) for name in ("hot.o", "system.o")]
+        gcc = ["gcc", "-O2", "-fPIC", *include]
+        subprocess.run([*gcc, *virtual, "-c", str(source), "-o", part[0]], check=True)
+        subprocess.run([*gcc, "-c", str(Path(__file__).with_name("virtual_system.c")), "-o", part[1]], check=True)
+        subprocess.run(["gcc", "-shared", *part, "-o", str(library)], check=True)
+    spec = importlib.util.spec_from_file_location("loadsim._hot", library)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    world = Socket.world
+    sockets = Socket.by_descriptor
+    system = ctypes.PyDLL(str(library)).virtual_system
+    system.argtypes = [ctypes.py_object] * 3
+    system.restype = None
+    system(
+        world.clock.read,
+        lambda fd, size: sockets[fd].recv(size),
+        lambda fd, data: sockets[fd].send(data),
+    )
+    sys.modules["loadsim._hot"] = module
+    return module
 
 
 def scenario(way: Way) -> dict[str, Any]:
@@ -285,10 +357,16 @@ def assignment(document: dict[str, Any]) -> Any:
 
 
 def run(
-    way: Way, opcodes: collections.Counter[str], message_of: Callable[[dict[str, Any]], Any] = assignment
-) -> dict[str, dict[str, int]]:
+    way: Way,
+    opcodes: collections.Counter[str],
+    message_of: Callable[[dict[str, Any]], Any] = assignment,
+    step: Path | None = None,
+    *,
+    watched: bool = False,
+) -> dict[str, Any]:
     """Run one shard from its first message to its last frame. Returns what happened between the marks: calls to the
-    system, and `opcodes` (which is counted elsewhere)."""
+    system, and `opcodes` (which is counted elsewhere). `step`: the directory of the compiled step, which is used then.
+    With `watched` also hashes of all that was sent, and of all rows."""
     at_marks: list[tuple[collections.Counter[str], collections.Counter[str]]] = []
 
     def note() -> None:
@@ -296,10 +374,23 @@ def run(
         readings = collections.Counter({"clock": world.clock.readings})
         at_marks.append((world.calls + readings, opcodes.copy()))
 
-    world = World(way, note)
+    world = World(way, note, watched=watched)
     replace_system(world)
+    if step is not None:
+        import loadsim
+
+        loadsim._hot = compiled_step(step)
     import loadsim.engine.pacer
 
+    if watched:
+        import loadsim.engine.recorder as recorder
+
+        def watching(rows: list[bytes]) -> Any:
+            for row in rows:
+                world.rows.update(row)
+            return table_of(rows)
+
+        table_of, recorder.table_of = recorder.table_of, watching  # type: ignore[attr-defined]
     loadsim.engine.pacer.best_pacer = lambda loop: WorldPacer(world)  # noqa: ARG005
     from loadsim.engine.messages import Last, Start, encode
     from loadsim.engine.shard import ShardRun
@@ -315,10 +406,14 @@ def run(
 
     loop.run_until_complete(serve())
     last = heard[-1]
-    if not isinstance(last, Last) or last.frame.ended != world.calls["send"] or last.frame.samples:
+    answered = isinstance(last, Last) and last.frame.ended == world.calls["send"] and not last.frame.samples
+    if not (answered or way.varied):
         sys.exit(f"not every event was answered: {last}")
     (calls, executed), (all_calls, all_executed) = at_marks[:2]
-    return {"calls": dict(all_calls - calls), "opcodes": dict(all_executed - executed)}
+    found: dict[str, Any] = {"calls": dict(all_calls - calls), "opcodes": dict(all_executed - executed)}
+    if watched:
+        found |= {"sent": world.sent.hexdigest(), "rows": world.rows.hexdigest(), "ended": last.frame.ended}
+    return found
 
 
 def counting_opcodes(counts: collections.Counter[str]) -> None:
@@ -347,7 +442,9 @@ def main() -> None:
     opcodes: collections.Counter[str] = collections.Counter()
     if "--opcodes" in sys.argv:
         counting_opcodes(opcodes)
-    print(json.dumps(run(WAYS[sys.argv[1]], opcodes)))
+    step = Path(sys.argv[sys.argv.index("--step") + 1]) if "--step" in sys.argv else None
+    ways = {**WAYS, **SMALL_WAYS}
+    print(json.dumps(run(ways[sys.argv[1]], opcodes, step=step, watched="--watched" in sys.argv)))
 
 
 if __name__ == "__main__":

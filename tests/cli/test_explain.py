@@ -184,3 +184,83 @@ def test_the_header_of_the_user_and_a_trace_exclude_each_other(run: Run) -> None
     assert "target.headers.TraceParent" in ran.err
     assert len(ran.err.splitlines()) == 1
     assert "is not a share" in run("run", "embedded", "-n", "1", "--trace", "2").err
+
+
+class Refusing:
+    """A server's behaviour that answers 500 to each first delivery, and keeps each request by the end of its id."""
+
+    def __init__(self) -> None:
+        self.requests: dict[str, bytes] = {}
+
+    def __call__(self, peer: Peer) -> None:
+        while True:
+            request = peer.request()
+            head = request.partition(b"\r\n\r\n")[0].decode()
+            name = next((line for line in head.split("\r\n") if line.startswith("X-Loadsim-Id: ")), "x: a/-1/1")
+            _, index, attempt = name.split("/")
+            self.requests[f"{index}/{attempt}"] = request
+            peer.send(OK.replace(b"200 OK", b"500 No") if attempt == "1" else OK)
+
+
+RETRYING = """
+[trace]
+sampled = "50%"
+[retry]
+profile = "{profile}"
+schedule = ["30ms", "30ms"]
+[[phases]]
+rate = "100/s"
+duration = "200ms"
+"""
+
+
+@pytest.mark.parametrize("scheme", ["slack", "square", "trackpilots"])
+@pytest.mark.parametrize("epoch", [EPOCH, ()], ids=["epoch", "now"])
+def test_each_attempt_of_a_retried_event_is_made_again(
+    scheme: str, epoch: tuple[str, ...], run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Refusing()
+    with Server(kept) as server:
+        target = f'[target]\nurl = "{server.url}"\nscheme = "{scheme}"\ntimeout = "60s"\nsecret_env = "{SECRET_ENV}"\n'
+        profile = "slack" if scheme == "trackpilots" else scheme
+        Path("s.toml").write_text(target + RETRYING.format(profile=profile))
+        ran = run("run", "s.toml", "--raw", "-q", *epoch, "--no-default-objectives")
+        assert ran.code in (0, 3), ran.err
+    assert {name.partition("/")[2] for name in kept.requests} == {"1", "2"}
+    for name in sorted(kept.requests)[::3]:
+        index, attempt = name.split("/")
+        found = document(run("explain", "latest", index, "--json", "--attempt", attempt))
+        headers, body = sent(kept.requests[name])
+        assert found["attempt"] == int(attempt)
+        assert [row["kind"] for row in found["deliveries"]] == ["500", "200"]
+        assert found["request"]["body"] == body, "of the time at which the event was due, whenever it was sent"
+        if epoch:
+            assert found["request"]["headers"] == headers
+        own = [row for row in found["request"]["headers"] if "sign" not in row[0].lower()]
+        assert [row[0] for row in found["request"]["headers"]] == [row[0] for row in headers]
+        assert [row for row in own if "time" not in row[0].lower()] == [
+            row for row in headers if "sign" not in row[0].lower() and "time" not in row[0].lower()
+        ]
+        assert f"-{found['trace']['span_id']}-" in dict(headers)["traceparent"]
+        assert not any("something in it is not as it was" in note for note in found["notes"])
+    shown = run("explain", "latest", "3", "--attempt", "2")
+    assert "below is attempt 2" in shown.out
+    assert run("explain", "latest", "3", "--attempt", "3").err.endswith("the raw log has 2 attempts of it\n")
+
+
+def test_an_attempt_that_cannot_have_been_is_one_line(run: Run) -> None:
+    assert run("run", "embedded", "-r", "100/s", "-n", "5", "-q").code in (0, 3)
+    ran = run("explain", "latest", "3", "--attempt", "2")
+    assert (ran.code, ran.out) == (2, "")
+    assert "event 3 has no attempt 2" in ran.err
+    assert len(ran.err.splitlines()) == 1
+
+
+def test_an_attempt_without_a_raw_log_says_what_is_not_known(run: Run) -> None:
+    with Server(Refusing()) as server:
+        target = f'[target]\nurl = "{server.url}"\nsecret_env = "{SECRET_ENV}"\n'
+        Path("s.toml").write_text(target + RETRYING.format(profile="slack"))
+        assert run("run", "s.toml", "-q", "--no-default-objectives").code in (0, 3)
+    found = document(run("explain", "latest", "3", "--json", "--attempt", "2"))
+    assert dict(found["request"]["headers"])["X-Loadsim-Id"].endswith("/3/2")
+    assert any(note.startswith("when it was signed, and how the attempt before it ended") for note in found["notes"])

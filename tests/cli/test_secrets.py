@@ -81,7 +81,7 @@ def test_nor_on_the_page(run: Run, url: str) -> None:
     pytest.importorskip("jinja2")
     from loadsim.dashboard.pages import Pages
     from loadsim.dashboard.sent_simulations import SentSimulations
-    from loadsim.run.spec_of_options import read_config
+    from loadsim.run.config_file import read_config
     from loadsim.settings import resolve_target
     from loadsim.single.prepare import changed_target, own_event, prepare
 

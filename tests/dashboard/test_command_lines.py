@@ -16,7 +16,7 @@ from loadsim.dashboard.command_lines import curl_command, simulate_command
 from loadsim.dashboard.sent_simulations import SentSimulation, SentSimulations
 from loadsim.error_kinds import ErrorKind
 from loadsim.plan import Target
-from loadsim.run.spec_of_options import read_config
+from loadsim.run.config_file import read_config
 from loadsim.settings import Endpoint, resolve_target
 from loadsim.single.prepare import changed_target, own_event, prepare
 from loadsim.single.result import Failure, Simulation, Timings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,7 +13,6 @@ import uvloop
 from loadsim.cases import RequestMaker, case_rules
 from loadsim.engine.aiohttp_transport import AiohttpTransport
 from loadsim.engine.delivery_headers import DeliveryHeaders
-from loadsim.engine.direct_transport import DirectTransport
 from loadsim.engine.engine import Engine
 from loadsim.engine.outcome_rows import table_of
 from loadsim.engine.pacer import Clock, Pacer, best_pacer, monotonic_ns
@@ -21,6 +20,7 @@ from loadsim.engine.policies_of_plan import Policies, policies_of
 from loadsim.engine.recorder import Log, Recorder
 from loadsim.engine.resolved_endpoint import resolve
 from loadsim.engine.retry_queue import MOST_HELD
+from loadsim.engine.transport_choice import direct_transport
 from loadsim.engine.transport_interface import Transport
 from loadsim.error_kinds import ErrorKind
 from loadsim.measure.cells import Metric, compact, select
@@ -49,11 +49,14 @@ class KeepingRecorder(Recorder):
         self.opened: list[int] = []
         self.waited: list[int] = []
 
-    def fold(self) -> None:
+    def _steps(self) -> Iterator[None]:
         self.kept.extend(self.rows)
+        return super()._steps()
+
+    def _fold_others(self) -> None:
         self.opened.extend(self.handshakes)
         self.waited.extend(self.retry_backlog)
-        super().fold()
+        super()._fold_others()
 
 
 @dataclass(frozen=True)
@@ -181,7 +184,7 @@ def headers_of(target: Target, traces: TraceIds | None = None) -> DeliveryHeader
 
 def direct(loop: asyncio.AbstractEventLoop, target: Target, traces: TraceIds | None = None) -> Transport:
     """The direct transport."""
-    return DirectTransport(loop, resolve(target), headers_of(target, traces))
+    return direct_transport()(loop, resolve(target), headers_of(target, traces))
 
 
 def by_aiohttp(loop: asyncio.AbstractEventLoop, target: Target, traces: TraceIds | None = None) -> Transport:

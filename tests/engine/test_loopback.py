@@ -18,6 +18,7 @@ from loadsim.engine.direct_connection import DirectConnection
 from loadsim.engine.direct_transport import DirectTransport
 from loadsim.engine.engine import Engine
 from loadsim.engine.resolved_endpoint import resolve
+from loadsim.engine.transport_choice import direct_transport
 from loadsim.engine.transport_interface import Ended
 from loadsim.measure.outcome_columns import Column
 from loadsim.model import NS_PER_S, SignedRequest
@@ -308,7 +309,7 @@ def test_a_descriptor_is_not_used_again_within_a_batch() -> None:
 
     async def go(url: str) -> None:
         owner = Stub()
-        transport = DirectTransport(asyncio.get_running_loop(), resolve(Target(url=url)), DeliveryHeaders())
+        transport = direct_transport()(asyncio.get_running_loop(), resolve(Target(url=url)), DeliveryHeaders())
         transport.start(owner)
         owner.transport = transport
         pair = [transport.open(), transport.open()]

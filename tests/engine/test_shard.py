@@ -9,7 +9,8 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 import msgspec
 import pytest
@@ -70,11 +71,13 @@ class Shard:
 
 
 @contextlib.asynccontextmanager
-async def shard() -> AsyncIterator[Shard]:
+async def shard(*options: str, stderr: IO[bytes] | None = None) -> AsyncIterator[Shard]:
+    """`options` are the interpreter's."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "loadsim", "shard"),
+        *(sys.executable, *options, "-m", "loadsim", "shard"),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
+        stderr=stderr,
         limit=2**26,
     )
     try:
@@ -140,6 +143,24 @@ async def test_frames_are_numbered_and_cumulative() -> None:
         assert [frame.ended for frame in told] == sorted(frame.ended for frame in told)
         assert (sum(last.frame.planned), last.frame.ended) == (240, 240)
         assert await one.ended() == 0
+
+
+async def test_nothing_is_imported_while_events_are_sent(tmp_path: Path) -> None:
+    """An import holds up the events of the first second, as a pause does."""
+    with (tmp_path / "imports").open("w+b") as log:
+        async with endpoint() as served, shard("-X", "importtime", stderr=log) as one:
+            one.tell(message(document(served.url, connections=8, events=3000), frame_s=0.1))
+            assert isinstance(await one.hear(), Ready)
+            before = log.tell()
+            one.tell(now())
+            last = (await one.hear_all())[-1]
+            assert isinstance(last, Last)
+            assert last.frame.ended == 3000
+            assert await one.ended() == 0
+        log.seek(before)
+        assert b"import time:" not in log.read()
+        log.seek(0)
+        assert b"loadsim.engine.shard" in log.read()
 
 
 async def test_a_shard_whose_parent_is_gone_stops_at_once() -> None:

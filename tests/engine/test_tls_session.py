@@ -196,16 +196,22 @@ def test_a_request_that_cannot_be_sealed_is_one_failed_event(monkeypatch: pytest
             peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
     calls = 0
-    seal = TlsSession.seal
+    begin = TlsSession.__init__
 
-    def breaks_once(self: TlsSession, data: bytes) -> bytes:
-        nonlocal calls
-        calls += 1
-        if calls == 2:
-            raise ssl.SSLError(ssl.SSL_ERROR_SSL, "protocol is shutdown")
-        return seal(self, data)
+    def breaks_once(self: TlsSession, *given: Any) -> None:
+        begin(self, *given)
+        encrypt = self._encrypt
 
-    monkeypatch.setattr(TlsSession, "seal", breaks_once)
+        def encrypts(data: bytes) -> int:
+            nonlocal calls
+            calls += 1
+            if calls == 2:
+                raise ssl.SSLError(ssl.SSL_ERROR_SSL, "protocol is shutdown")
+            return encrypt(data)
+
+        self._encrypt = encrypts
+
+    monkeypatch.setattr(TlsSession, "__init__", breaks_once)
     with Server(answers, tls="localhost") as server:
         result = run(secured(server.url, 4), direct)
     assert result.outcomes == ["200", "tls", "200", "200"]

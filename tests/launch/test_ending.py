@@ -185,9 +185,8 @@ async def test_the_calibration_is_interrupted_and_leaves_no_process(tmp_path: Pa
 async def test_a_run_whose_receiver_is_stopped_for_good_says_that_its_ledger_is_not_whole(tmp_path: Path) -> None:
     options = ("-r", "50/s", "-d", "1s", "--timeout", "1s", "--objective", "lost: count == 0")
     async with started("run", "embedded", *options, cwd=tmp_path) as process:
-        await until(lambda: bool(shards_of(process.pid)))
+        await said(process, "seed")  # the shard is there before the receiver
         (receiver,) = set(children_of(process.pid)) - set(shards_of(process.pid))
-        await said(process, "seed")
         os.kill(receiver, signal.SIGSTOP)
         done = await finish(process, within_s=90)
     result = stored(tmp_path)
@@ -232,7 +231,7 @@ async def test_a_listener_that_fails_ends_the_run_and_not_its_result() -> None:
             (LocalShards, "close"),
             ("loadsim.run.run_store_judge", "known_limits"),
             ("loadsim.run.run_store_judge", "evaluate"),
-            ("loadsim.run.run_store_judge", "run_files"),
+            ("loadsim.report.report_formats", "run_files"),
         ],
         several=True,
     ),

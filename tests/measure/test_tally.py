@@ -216,3 +216,18 @@ def test_a_frame_that_does_not_fit_together_is_refused() -> None:
 def test_each_stratum_has_its_phase_end() -> None:
     with pytest.raises(ValueError, match="2 strata, but 1 phase ends"):
         Tally(2, START, [-1])
+
+
+@given(st.lists(outcomes(STRATA), max_size=30), st.integers(0, 10))
+def test_a_fold_in_steps_counts_what_one_at_once_does_whatever_is_folded_between_them(
+    rows: list[list[int]], first: int
+) -> None:
+    at_once, in_steps = Tally(STRATA, START, [-1] * STRATA), Tally(STRATA, START, [-1] * STRATA)
+    at_once.fold(array(rows))
+    for _ in in_steps.folding(array(rows[:first])):
+        in_steps.fold_sign(np.array([[0, START, 5]]))
+        at_once.fold_sign(np.array([[0, START, 5]]))
+    in_steps.fold(array(rows[first:]))
+    ours, theirs = in_steps.drain(), at_once.drain()
+    assert read_parts(ours) == read_parts(theirs)
+    assert (ours.counters, ours.moment_rows().tolist()) == (theirs.counters, theirs.moment_rows().tolist())

@@ -126,3 +126,11 @@ def test_a_course_that_was_taken_does_not_change_with_later_readings() -> None:
     before = copy.deepcopy(taken)
     read(course, 2.0, "busy", "away")
     assert taken == before
+
+
+def test_an_average_that_is_beyond_every_number_is_not_known() -> None:
+    course = WatchCourse("gauge", NS_PER_S)
+    for at in range(3):
+        course.add(at * NS_PER_S, 1.5e308)
+    found = course.series(EMPTY, 0)
+    assert (found.min, found.avg, found.max, found.last) == (1.5e308, None, 1.5e308, 1.5e308)

@@ -45,3 +45,13 @@ def test_the_first_request_is_kept_for_all(counters: SharedCounters) -> None:
     assert counters.first_request(42) == 42
     assert counters.first_request(99) == 42
     assert counters.counts().received == 0
+
+
+def test_an_answer_at_once_counts_as_a_decision_and_an_answer(counters: SharedCounters) -> None:
+    apart, at_once = counters.row(0), counters.row(1)
+    for entry, status in ((Entry.verified, 200), (Entry.stale, 401), (Entry.verified, 500)):
+        apart.took(entry, 10)
+        apart.answered(status)
+        at_once.took_and_answered(entry, 10, status)
+    assert counters.counts(0) == counters.counts(1)
+    assert counters.counts(1).answered == 3

@@ -69,6 +69,10 @@ def lines_of(section: Section) -> list[str]:
         ("bytes", "rate", 2_000.0, "2.00 kB/s"),
         ("cores", "rate", 1.5, "1.50 cores"),
         ("", "gauge", None, "n/a"),
+        ("", "gauge", -5e300, "-5e+300"),
+        ("bytes", "gauge", 1e200, "1e+200 bytes"),
+        ("s", "gauge", 1e-200, "1e-200 s"),
+        ("", "gauge", 1e14, "100,000,000,000,000"),
     ],
 )
 def test_values_have_their_unit(unit: str, reading: Any, value: float | None, shown: str) -> None:

@@ -20,17 +20,30 @@ TIMEOUT_S = 2.0
 
 
 class _Noting(requests.Session):
-    """A session that keeps why the latest request failed. What a collector answers is not shown, but its status."""
+    """A session that keeps why the latest request failed. What a collector answers is not shown, but its status.
+
+    Redirects are not followed: headers of the environment, which are secrets, would go to another place.
+    """
 
     why = ""
+    taken = False
+    """Whether what answered took the latest request as a collector does. The exporters believe any 2xx and 3xx."""
 
     def send(self, *args: object, **options: object) -> requests.Response:
+        self.taken = False
+        options["allow_redirects"] = False
         try:
             answer = super().send(*args, **options)  # type: ignore[arg-type]
         except requests.RequestException as error:
             self.why = _words(error)
             raise
         self.why = f"it answered {answer.status_code}"
+        if 300 <= answer.status_code < 400:
+            self.why += ", a redirect, which is not followed"
+        elif answer.headers.get("Content-Type", "").startswith("text/html"):
+            self.why += " with a page of HTML: it is no collector"
+        else:
+            self.taken = answer.ok
         return answer
 
 
@@ -66,7 +79,8 @@ class Collector:
     def _posted(self, export: Callable[[], bool]) -> str:
         self._session.why = ""
         try:
-            return "" if export() else self._session.why or "OpenTelemetry could not send it"
+            exported = export() and self._session.taken
+            return "" if exported else self._session.why or "OpenTelemetry could not send it"
         except Exception as error:  # noqa: BLE001 - older exporters raise; the message may repeat the URL
             return self._session.why or f"OpenTelemetry could not send it ({type(error).__name__})"
 

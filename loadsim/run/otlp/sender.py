@@ -11,8 +11,8 @@ from loadsim.model import own_fault
 
 Figures = TypeVar("Figures")
 Batch = TypeVar("Batch")
-MOST_BATCHES = 5
-"""Batches of rows that wait, at most: of so many seconds. More are lost."""
+MOST_ROWS = 2_000
+"""Rows that wait, at most: of ten seconds and more. What comes beyond them is lost."""
 
 
 class Sender(Generic[Figures]):
@@ -56,7 +56,7 @@ class Sender(Generic[Figures]):
     def add(self, rows: Ints) -> None:
         """Send these rows too."""
         with self._changed:
-            if len(self._batches) < MOST_BATCHES:
+            if sum(map(len, self._batches)) + len(rows) <= MOST_ROWS:
                 self._batches.append(rows)
                 self._changed.notify()
             else:

@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 from loadsim import __version__
+from loadsim.compiled_step import why_not
 from loadsim.engine.pacer import Clock, Pacer, best_pacer, monotonic_ns
 from loadsim.engine.receive_stamps import ask, receive
 from loadsim.extras import INSTALL, NOT_FOR_USERS, PURPOSES
@@ -40,6 +41,7 @@ def diagnose() -> Diagnosis:
         judgement.floor(known_limits(where)),
         judgement.stamps(supported=_are_stamped()),
         judgement.loop(_version("uvloop")),
+        judgement.compiled_step(why_not),
         *_extras(),
     ]
     return Diagnosis(version=__version__, environment=where, checks=checks)

@@ -147,6 +147,18 @@ def loop(version: str | None) -> Check:
     )
 
 
+def compiled_step(why_not: str) -> Check:
+    """The compiled step of the hot path; `why_not`: why it is not used, empty where it is."""
+    return Check(
+        name="compiled step",
+        state="note" if why_not else "good",
+        found=why_not or "in use",
+        meaning="events are made, sent and read in Python alone" if why_not else "an event costs less processor time",
+        advice="docs/compiled-step.md says how to build it, if one core is not enough" if why_not else "",
+        figures={"compiled": not why_not},
+    )
+
+
 def optional(name: str, purpose: str, missing: Sequence[str], remedy: str) -> Check:
     """An optional part; `missing`: its packages that are not installed."""
     return Check(

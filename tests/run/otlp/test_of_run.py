@@ -42,6 +42,7 @@ class CollectorServer:
     """What a collector got. It answers `status`, once its gate is open."""
 
     status: int = 200
+    content_type: str = "application/x-protobuf"
     url: str = ""
     metrics: list[ExportMetricsServiceRequest] = field(default_factory=list)
     traces: list[ExportTraceServiceRequest] = field(default_factory=list)
@@ -58,7 +59,8 @@ class CollectorServer:
             assert request.path == "/otlp/v1/traces"
             self.traces.append(ExportTraceServiceRequest.FromString(body))
         await self.gate.wait()
-        return web.Response(status=self.status, text="::error::hidden")
+        more = {"Location": "/elsewhere"} if 300 <= self.status < 400 else None
+        return web.Response(status=self.status, body=b"::error::hidden", content_type=self.content_type, headers=more)
 
     @property
     def spans(self) -> Iterator[Span]:
@@ -266,6 +268,24 @@ async def test_headers_come_from_the_environment(tmp_path: Path, monkeypatch: py
     assert said == [f"OTLP: {collector.url}: it answered 401; the run goes on"]
     assert result.totals.status == {"200": 200}
     assert b"hidden-token" not in dump_result(result)
+
+
+@pytest.mark.parametrize(
+    ("status", "content_type", "said"),
+    [
+        (307, "text/plain", "it answered 307, a redirect, which is not followed"),
+        (200, "text/html", "it answered 200 with a page of HTML: it is no collector"),
+    ],
+)
+async def test_what_is_no_collector_is_not_believed(
+    status: int, content_type: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-key=hidden-token")
+    async with collecting(status=status) as collector:
+        collector.content_type = content_type
+        result, lines = await ran(tmp_path, collector.url, Endpoint())
+    assert lines == [f"OTLP: {collector.url}: {said}; the run goes on"]
+    assert result.totals.status == {"200": 200}
 
 
 async def test_a_dead_collector_is_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

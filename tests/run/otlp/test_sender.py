@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from loadsim.measure.hdr import Ints
-from loadsim.run.otlp.sender import MOST_BATCHES, Sender
+from loadsim.run.otlp.sender import MOST_ROWS, Sender
 
 PATIENCE_S = 60
 
@@ -63,15 +63,16 @@ def test_a_slow_collector_gets_the_latest_figures_and_costs_the_rest() -> None:
     sender = taken.sender()
     sender.offer(0)
     assert taken.begun.wait(PATIENCE_S)
-    for number in range(1, MOST_BATCHES + 3):  # nobody waits for it
+    most = MOST_ROWS // 2
+    for number in range(1, most + 3):  # nobody waits for it
         sender.offer(number)
         sender.add(rows(number, number))
-    assert sender.unsent_rows == 2 * (MOST_BATCHES + 2)
+    assert sender.unsent_rows == 2 * (most + 2)
     taken.gate.set()
     sender.close()
     assert taken.ended.wait(PATIENCE_S)
-    assert taken.figures == [0, MOST_BATCHES + 2]
-    assert taken.rows == [number for number in range(1, MOST_BATCHES + 1) for _ in range(2)]
+    assert taken.figures == [0, most + 2]
+    assert taken.rows == [number for number in range(1, most + 1) for _ in range(2)]
     assert sender.unsent_rows == 2 * 2
 
 

@@ -105,6 +105,16 @@ async def test_a_closed_port_is_a_gap() -> None:
     await page.close()
 
 
+async def test_a_page_without_tls_is_named_so_and_not_as_an_error_of_the_system() -> None:
+    async with served(failing) as plain:
+        url = plain.place.replace("http:", "https:")
+        watch = Watch(name="m", url=url, metric="m")
+        page = MetricsPage(url, {}, (Part(watch, series_of(watch)[0]),))
+        with pytest.raises(GapError, match="cannot be reached: TLS failed: "):
+            await page.read()
+        await page.close()
+
+
 async def test_secrets_are_masked_where_a_page_repeats_them() -> None:
     async def answer(request: web.Request) -> web.Response:
         token = request.headers["Authorization"].removeprefix("Bearer ")

@@ -1,0 +1,41 @@
+"""The compiled step does what the Python code beside it does: in the same virtual world the same bytes are sent, the
+same rows noted, the system called as often. It is built here, for this interpreter, from the sources as they are."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.needs("gcc", "Python.h")
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the step is built."""
+    return tmp_path_factory.mktemp("step")
+
+
+def shard(way: str, directory: Path, *words: str) -> Any:
+    """What a virtual shard says of itself."""
+    surroundings = os.environ  # noqa: TID251 - a child's
+    environment = {**surroundings, "PYTHONPATH": str(ROOT), "LOADSIM_PURE": "0" if words else "1"}
+    command = [sys.executable, "-P", "-m", "tests.benchmarks.virtual_shard", way, "--watched", *words]
+    done = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("way", ["small closed", "small traced", "small open", "small varied"])
+def test_the_same_world_gives_the_same_rows_and_calls(way: str, directory: Path) -> None:
+    pure = shard(way, directory)
+    compiled = shard(way, directory, "--step", str(directory))
+    assert pure["ended"] >= 1_000
+    assert compiled == pure
