@@ -163,16 +163,17 @@ def readings(growth_mb: float, count: int = 40) -> list[Reading]:
 
 @pytest.mark.parametrize(("growth", "flat"), [(10.0, True), (10.5, False)])
 def test_flat_is_said_of_the_second_half(growth: float, flat: bool) -> None:
-    found = memory.document(40_000, readings(growth), {"shard": 63.9, "parent": 80.1})["processes"]
+    found = memory.document(40_000, readings(growth), {"shard": 63.9, "parent": 80.1}, 0.0)["processes"]
     assert found["shard"]["flat"] is flat
     assert found["shard"]["under_limit"] is True
     assert found["parent"]["under_limit"] is False
 
 
 def test_a_short_run_is_not_called_flat() -> None:
-    found = memory.document(40_000, readings(0.0, 10), {"shard": 60.0, "parent": 70.0})
+    found = memory.document(40_000, readings(0.0, 10), {"shard": 60.0, "parent": 70.0}, 131.25)
     assert found["processes"]["shard"]["flat"] is None
     assert "too short to say" in memory.markdown(found)
+    assert "holds up to 131.2 MB" in memory.markdown(found)
 
 
 # -- peers ----------------------------------------------------------------------------------------------------------

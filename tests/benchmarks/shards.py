@@ -129,7 +129,7 @@ def measure(cores: Cores, rounds: int, seconds: float) -> list[dict[str, dict[in
 
 def document(rounds: Sequence[Mapping[str, Mapping[int, Found]]], seconds: float, noise: float) -> dict[str, Any]:
     """The figures, as they are kept; `noise` is the share of a core that others took while all ran."""
-    arrangements = {}
+    arrangements: dict[str, dict[str, Any]] = {}
     for arrangement in SHOWN:
         by_round = [figures[arrangement] for figures in rounds]
         costs = [{str(shards): got.us for shards, got in figures.items()} for figures in by_round]
