@@ -32,6 +32,23 @@ class Used(NamedTuple):
     """Answers per second."""
 
 
+class _Shard(msgspec.Struct):
+    sent: int
+    cpu_s: float
+    rss_mb: float
+
+
+class _Totals(msgspec.Struct):
+    rate_completed: float
+
+
+class _Result(msgspec.Struct):
+    """Of a stored result only what is needed, so that those of other commits can be read."""
+
+    shards: list[_Shard]
+    totals: _Totals
+
+
 Meanwhile = Callable[["subprocess.Popen[bytes]"], None]
 """Called with the run's parent while it runs. May raise RuntimeError."""
 
@@ -55,18 +72,18 @@ def used(
         found = list(Path(name).glob("**/result.json"))
         if trouble or len(found) != 1:
             sys.exit(f"{trouble}{' '.join(words)}: exit code {code}\n{log.read_text('utf-8', 'replace')[-2000:]}")
-        return used_by(msgspec.json.decode(found[0].read_bytes()))
+        return used_by(found[0].read_bytes())
 
 
-def used_by(result: Mapping[str, object]) -> Used:
-    """The same from a stored result of any version."""
-    rows = msgspec.convert(result["shards"], list[dict[str, object]])
-    totals = msgspec.convert(result["totals"], dict[str, object])
+def used_by(stored: bytes) -> Used:
+    """The same from a stored result of any version. Raises msgspec.ValidationError where a figure is not known."""
+    result = msgspec.json.decode(stored, type=_Result)
+    rows = result.shards
     return Used(
-        sum(msgspec.convert(row["sent"], int) for row in rows),
-        sum(msgspec.convert(row["cpu_s"], float) for row in rows),
-        max(msgspec.convert(row["rss_mb"], float) for row in rows),
-        msgspec.convert(totals["rate_completed"], float),
+        sum(row.sent for row in rows),
+        sum(row.cpu_s for row in rows),
+        max(row.rss_mb for row in rows),
+        result.totals.rate_completed,
     )
 
 

@@ -5,8 +5,9 @@
 One `loadsim run` of a given number of events (closed model, 64 connections, everything recorded) against nginx. Once a
 second the resident memory of the parent and of the shard is read from /proc, beside nginx's own count of events. Flat
 means: in the second half of the events it moves by at most FLAT_MB; with fewer than LEAST_READINGS of them the run was
-too short to say. Each has a limit for the most that it ever held (the kernel's VmHWM), which for the parent includes
-putting the result together.
+too short to say. Each has a limit for the most that it held until then, start included (the
+kernel's VmHWM). What the parent holds at most until it has ended, putting the result together and drawing the page,
+stands beside it.
 
 Everything recorded means what every run does without being asked: named events, lateness of each event, course of the
 run. Watches, effects and traces are off.
@@ -43,8 +44,8 @@ class Reading(NamedTuple):
     shard_mb: float
 
 
-def measure(events: int, every_s: float) -> tuple[list[Reading], dict[str, float]]:
-    """The readings up to the last event, and by process the most MB that it held, at any time until it ended.
+def measure(events: int, every_s: float) -> tuple[list[Reading], dict[str, float], float]:
+    """The readings up to the last event, by process the most MB that it held until then, and the parent until its end.
 
     Raises SystemExit with the tool's last words when it fails.
     """
@@ -60,29 +61,25 @@ def measure(events: int, every_s: float) -> tuple[list[Reading], dict[str, float
             nginx.wait_for_load(CONNECTIONS, 0, process)
             shard = next(pid for pid in common.tree(process.pid) if "shard" in _arguments(pid))
             peaks = {"shard": 0.0, "parent": 0.0}
-
-            def look() -> None:
-                for who, pid in (("shard", shard), ("parent", process.pid)):
-                    peaks[who] = max(peaks[who], peak_mb(pid))
-
             began, readings = time.monotonic(), [Reading(0.0, 0, common.rss_mb(process.pid), common.rss_mb(shard))]
             while process.poll() is None:
                 time.sleep(every_s)
                 count = nginx.status().requests
-                look()
                 memory = common.rss_mb(process.pid), common.rss_mb(shard)
                 if count >= events or not all(memory):
                     break
+                peaks = {"shard": peak_mb(shard), "parent": peak_mb(process.pid)}
                 readings.append(Reading(time.monotonic() - began, count, *memory))
                 common.say(f"{count:12,} events  parent {memory[0]:6.1f} MB  shard {memory[1]:6.1f} MB")
+            until_end = 0.0
             while process.poll() is None:
-                look()
-                time.sleep(0.02)
+                until_end = max(until_end, peak_mb(process.pid))
+                time.sleep(0.01)
         log.seek(0)
         said = log.read().decode("utf-8", "replace").strip()
         if process.returncode:
             raise SystemExit(f"loadsim ended with exit code {process.returncode}: {said}")
-    return readings, peaks
+    return readings, peaks, until_end
 
 
 def peak_mb(pid: int) -> float:
@@ -98,8 +95,13 @@ def _arguments(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/cmdline").read_text("utf-8", errors="replace").split("\0")
 
 
-def document(events: int, readings: Sequence[Reading], peaks_mb: Mapping[str, float]) -> dict[str, Any]:
-    """Everything, for JSON; `flat` is None where the second half of the events has too few readings."""
+def document(
+    events: int, readings: Sequence[Reading], peaks_mb: Mapping[str, float], until_end_mb: float
+) -> dict[str, Any]:
+    """Everything, for JSON; `flat` is None where the second half of the events has too few readings.
+
+    `until_end_mb` is the most that the parent held until its end; 0: it had ended by the next look.
+    """
     last = readings[-1]
     settled = [reading for reading in readings if reading.events >= last.events / 2]
     found: dict[str, Any] = {}
@@ -121,6 +123,7 @@ def document(events: int, readings: Sequence[Reading], peaks_mb: Mapping[str, fl
         "connections": CONNECTIONS,
         "flat_within_mb": FLAT_MB,
         "processes": found,
+        "parent_until_end_mb": round(until_end_mb, 2) or None,
         "readings": [[round(value, 2) for value in reading] for reading in readings],
     }
 
@@ -142,11 +145,14 @@ def markdown(found: Mapping[str, Any]) -> str:
                 flat,
             )
         )
+    closing = "Putting the result together took less than one look"
+    if found["parent_until_end_mb"] is not None:
+        closing = f"Until the parent has put the result together it holds up to {found['parent_until_end_mb']:.1f} MB"
     text = (
         f"{found['events']:,} events in one run of {found['seconds']:.0f} s, {found['connections']} connections, one "
-        "shard, everything recorded. Highest: the most that it ever held, for the parent also while it puts the "
-        f"result together. Flat: moves by at most {found['flat_within_mb']:g} MB in the second half of the events. "
-        "Resident memory over events: `memory.svg`.\n"
+        "shard, everything recorded. Highest: the most that it held, from its start to the last event. Flat: "
+        f"moves by at most {found['flat_within_mb']:g} MB in the second half of the events. {closing}. Resident "
+        "memory over events: `memory.svg`.\n"
     )
     head = ("process", "at the last event", "highest", "limit", "under it", "moved in the second half", "flat")
     about = common.environment_note(found["environment"]) + "\n"
@@ -195,8 +201,8 @@ def main() -> None:
     given = parser.parse_args()
     if given.events < 1 or given.every <= 0:
         parser.error("give at least 1 event and a time between readings above 0")
-    readings, peaks_mb = measure(given.events, given.every)
-    found = document(given.events, readings, peaks_mb)
+    readings, peaks_mb, until_end_mb = measure(given.events, given.every)
+    found = document(given.events, readings, peaks_mb, until_end_mb)
     text = markdown(found)
     print(text)
     common.write(given.out, "memory", found, md=text, svg=drawing(readings))
