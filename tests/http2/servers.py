@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -111,9 +113,9 @@ def running(commands: Commands, directory: Path, behind: int = 0) -> Iterator[Po
     ports = Ports(free_port(), free_port(), behind)
     with contextlib.ExitStack() as stack, (directory / "output").open("wb") as output:
         for command in commands(directory, ports):
-            process = subprocess.Popen(command, stdout=output, stderr=output)
+            process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
             stack.callback(process.wait)
-            stack.callback(process.kill)
+            stack.callback(os.killpg, process.pid, signal.SIGKILL)  # a master's workers would outlive it
         for port in (ports.plain, ports.secured):
             _wait_for(port, directory / "output")
         yield ports
