@@ -1,7 +1,7 @@
 """The compiled step of the hot path (`_hot.c`): whether it was built, and whether it may be used.
 
-It is built only where that is asked for (docs/install.md), and does what the Python code beside it does. LOADSIM_PURE=1
-leaves it aside, so that both can be measured and tested in one tree.
+It is built only where that is asked for (docs/compiled-step.md), and does what the Python code beside it does.
+LOADSIM_PURE=1 leaves it aside, so that both can be measured and tested in one tree.
 """
 
 from __future__ import annotations
