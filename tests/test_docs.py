@@ -40,7 +40,7 @@ from tests.documents import BLOCKS, DOCS, FILES, PAGES, README, ROOT, Block, blo
 OURS = f'"{sys.executable}" -m loadsim'
 """The command of this tree."""
 RECEIVER, DASHBOARD, PRINTS = "keeps running", "keeps running: the page", "prints: "
-NOT_RUN = ("takes minutes", "needs other machines", "set-up: ")
+NOT_RUN = ("takes minutes", "needs other machines", "needs a compiler", "set-up: ")
 INVALID = 3
 LATE = re.compile(r"the generator was late: lag p99|due events \([\d.]+%\) were woken before it ended")
 """With this a run says that the machine was too busy, which a page can do nothing about."""
