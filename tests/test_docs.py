@@ -158,7 +158,14 @@ def reader(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", [page for page in PAGES if to_type(page)])
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=() if page in ("README", "first-event", "http2") else pytest.mark.long)
+        for page in PAGES
+        if to_type(page)
+    ],
+)
 def test_every_command_of_a_page_runs_as_it_stands(page: str, tmp_path: Path) -> None:
     with reader(page, tmp_path) as session:
         type_all(page, session)

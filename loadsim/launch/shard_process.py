@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from loadsim.child_processes import own_command, own_environment
+from loadsim.engine.descriptor_limit import check_descriptors
+from loadsim.model import LoadsimError
 
 if TYPE_CHECKING:
     import asyncio
@@ -91,7 +93,13 @@ class ShardProcess:
 @contextlib.contextmanager
 def early_shard(*, wanted: bool) -> Iterator[ShardProcess | None]:
     """The first shard of a run that is being prepared, where it will be one of this machine's. It has ended when the
-    context ends, whether it was used or not."""
+    context ends, whether it was used or not. None where too few descriptors are allowed: that is said later, in one
+    line, and not by a process that has too few to live."""
+    if wanted:
+        try:
+            check_descriptors()
+        except LoadsimError:
+            wanted = False
     if not wanted:
         yield None
         return

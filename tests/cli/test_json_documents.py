@@ -200,6 +200,7 @@ def test_an_event_has_no_list(run: Run) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     "arguments",
     [

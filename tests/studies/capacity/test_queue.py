@@ -111,6 +111,7 @@ def found(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_queue_is_found_without_bias(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     results = [found(seed, tmp_path, monkeypatch) for seed in range(9)]
     rates = [result.rate for result in results]
