@@ -31,11 +31,9 @@ class CompiledTransport(DirectTransport):
         around = self._lines.around(attempt)
         if around is not None:
             _hot.send_all(made, self.head, around)
-        elif attempt == 1:
-            _hot.send_all(made, self.head, self._lines)
         else:
-            made = list(made)
-            _hot.send_all(made, self.head, self._lines.of([index for _, _, index in made], attempt))
+            made, lines = self._lines.of_batch(made, attempt)
+            _hot.send_all(made, self.head, lines)
 
     def _read_all(self, ready: list[tuple[int, int]], begun: tuple[int, Iterable[bool]] | None = None) -> None:
         looked, asks = self._look(monotonic_ns()) if begun is None else begun

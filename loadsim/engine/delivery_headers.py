@@ -6,8 +6,9 @@ of those is sent; `X-Loadsim-Id` alone is cheaper formatted for each.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,8 @@ _MOST = 4 * AHEAD
 _TENS = 10 ** np.arange(1, 19, dtype=np.int64)
 _THOUSAND = np.frombuffer(b"".join(b"%03d" % number for number in range(1000)), dtype=np.uint8).reshape(-1, 3)
 
+Batch = Iterable[tuple[Any, tuple[bytes, bytes], int]]
+"""As `transport_interface.Made`, of connections of any kind."""
 Form = Callable[[bytes, int], tuple[bytes, bytes]]
 """What stands before and behind the value of a header, by its name and the size of the value."""
 
@@ -69,6 +72,13 @@ class DeliveryLines(dict[int, bytes]):
             self.clear()
         self.update(self.of(np.arange(index, index + AHEAD * self._shards, self._shards)))
         return self[index]
+
+    def of_batch(self, made: Batch, attempt: int) -> tuple[Batch, Mapping[int, bytes]]:
+        """A batch of `attempt`-th deliveries, and where their lines are looked up."""
+        if attempt == 1:
+            return made, self
+        made = list(made)
+        return made, self.of([index for _, _, index in made], attempt)
 
     def template(self, attempt: int = 1) -> bytes | None:
         """What an index is formatted with (%) for its line of HTTP/1.1; None with traces, whose lines are looked up."""

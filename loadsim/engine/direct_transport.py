@@ -78,9 +78,8 @@ class DirectTransport(SocketSet[DirectConnection]):
         head, framings, tls, join = self.head, self._framings, self.tls, b"".join
         lines: Mapping[int, bytes] = self._lines
         form = self._form if attempt == 1 else self._lines.template(attempt)
-        if form is None and attempt > 1:
-            made = list(made)
-            lines = self._lines.of([index for _, _, index in made], attempt)
+        if form is None:
+            made, lines = self._lines.of_batch(made, attempt)
         ready = []
         for connection, (headers, body), index in made:
             name = lines[index] if form is None else form % index

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -236,10 +236,7 @@ class Http2Transport(SocketSet[Http2Session]):
         """See Transport."""
         fields_of, lengths, join = self._fields.of, self._lengths, b"".join
         of_headers, of_data = self._headers, self._data
-        lines: Mapping[int, bytes] = self._lines
-        if attempt > 1:
-            made = list(made)
-            lines = self._lines.of([index for _, _, index in made], attempt)
+        made, lines = self._lines.of_batch(made, attempt)
         sessions: dict[Http2Session, None] = {}
         for place, (headers, body), index in made:
             session = place.session

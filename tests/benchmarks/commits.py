@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -56,11 +55,8 @@ def round_of(trees: Mapping[str, Path], order: Sequence[str], core: int, port: i
 def measure(before: str, rounds: int, events: int) -> list[dict[str, Any]]:
     """Cost by round, way and tree."""
     cores = common.share_out()
-    with tempfile.TemporaryDirectory(prefix="loadsim-bench-") as directory:
+    with common.compared(before) as trees, tempfile.TemporaryDirectory(prefix="loadsim-bench-") as directory:
         home = Path(directory)
-        if not common.extract(before, home / "before"):
-            sys.exit(f"git has no commit {before} here")
-        trees = {"before": home / "before", "now": common.ROOT}
         (home / "nginx").mkdir()
         with nginx.serving(home / "nginx", cores.target) as target:
             found = []

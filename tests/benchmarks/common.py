@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -88,6 +89,16 @@ def extract(commit: str, into: Path) -> bool:
     with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
         tar.extractall(into, filter="data")
     return True
+
+
+@contextlib.contextmanager
+def compared(before: str) -> Iterator[dict[str, Path]]:
+    """The trees of a comparison, "before" (a commit) and "now" (this one), where `loadsim/` lies in them. Ends the
+    program where git has no such commit."""
+    with tempfile.TemporaryDirectory(prefix="loadsim-bench-") as directory:
+        if not extract(before, Path(directory)):
+            sys.exit(f"git has no commit {before} here")
+        yield {"before": Path(directory), "now": ROOT}
 
 
 def counting_environment(package: Path) -> dict[str, str]:

@@ -18,7 +18,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,10 +61,7 @@ def _said(command: Sequence[str], directory: str, package: Path) -> Any:
 
 def measure(before: str) -> dict[str, dict[str, Any]]:
     """What was counted, by way and tree."""
-    with tempfile.TemporaryDirectory(prefix="loadsim-bench-") as directory:
-        if not common.extract(before, Path(directory)):
-            sys.exit(f"git has no commit {before} here")
-        trees = {"before": Path(directory), "now": common.ROOT}
+    with common.compared(before) as trees:
         found: dict[str, dict[str, Any]] = {}
         for way in virtual_shard.WAYS:
             found[way] = {tree: counted(way, trees[tree]) for tree in TREES}
@@ -93,6 +90,14 @@ def functions(of: Mapping[str, Any]) -> list[list[str]]:
         for name in names
         if abs(differences[name]) > SHOWN
     ]
+
+
+def tables_of_functions(counts: Mapping[str, Any]) -> Iterator[str]:
+    """A section of the page for each way in which functions changed."""
+    for way, of in counts.items():
+        if changed := functions(of):
+            head = ["function", "before", "now", "change"]
+            yield from (f"## Bytecodes by function, {way}", "", common.table(head, changed))
 
 
 def report(document: Mapping[str, Any]) -> str:
@@ -127,11 +132,7 @@ def report(document: Mapping[str, Any]) -> str:
         "",
         common.table(["run", "counted", "before", "now", "change"], rows),
     ]
-    for way, of in counts.items():
-        if changed := functions(of):
-            head = ["function", "before", "now", "change"]
-            parts += [f"## Bytecodes by function, {way}", "", common.table(head, changed)]
-    return "\n".join(parts)
+    return "\n".join([*parts, *tables_of_functions(counts)])
 
 
 def main() -> None:

@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tests.benchmarks import common, virtual_receiver
-from tests.benchmarks.hot_path import TREES, between_marks, change, functions
+from tests.benchmarks.hot_path import TREES, between_marks, change, tables_of_functions
 
 LIMIT = 0.02
 
@@ -32,10 +31,7 @@ def counted(way: str, package: Path) -> dict[str, Any]:
 
 def measure(before: str, ways: Sequence[str]) -> dict[str, dict[str, Any]]:
     """What was counted, by way and tree."""
-    with tempfile.TemporaryDirectory(prefix="loadsim-bench-") as directory:
-        if not common.extract(before, Path(directory)):
-            sys.exit(f"git has no commit {before} here")
-        trees = {"before": Path(directory), "now": common.ROOT}
+    with common.compared(before) as trees:
         found: dict[str, dict[str, Any]] = {}
         for way in ways:
             found[way] = {tree: counted(way, trees[tree]) for tree in TREES}
@@ -67,11 +63,7 @@ def report(document: Mapping[str, Any]) -> str:
     head = ["receiver", "instructions before", "now", "change", "bytecodes before", "now"]
     parts = ["# What one event costs a receiver, counted", "", common.environment_note(document["environment"]), ""]
     parts += [told, "", common.table(head, rows)]
-    for way, of in counts.items():
-        if changed := functions(of):
-            columns = ["function", "before", "now", "change"]
-            parts += [f"## Bytecodes by function, {way}", "", common.table(columns, changed)]
-    return "\n".join(parts)
+    return "\n".join([*parts, *tables_of_functions(counts)])
 
 
 def main() -> None:

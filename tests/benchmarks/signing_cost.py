@@ -142,11 +142,9 @@ def main() -> None:
         print(json.dumps(costs(options.rounds)))
         return
     found: dict[str, list[dict[str, dict[str, float]]]] = {"before": [], "now": []}
-    with tempfile.TemporaryDirectory(prefix="loadsim-bench-") as directory:
-        if not common.extract(options.before, Path(directory)):
-            sys.exit(f"git has no commit {options.before} here")
+    with common.compared(options.before) as trees:
         for _ in range(options.turns):
-            for tree, package in (("before", Path(directory)), ("now", common.ROOT)):
+            for tree, package in trees.items():
                 found[tree].append(_child(package, options.rounds))
     document = {
         "environment": common.environment(),

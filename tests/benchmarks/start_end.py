@@ -225,11 +225,8 @@ def _first_bytes(listener: socket.socket, child: Child) -> float:
 def measure(before: str, rounds: int, events: int, long: int, long_rounds: int) -> list[dict[str, dict[str, Taken]]]:
     """By round, figure and tree."""
     cores = common.share_out()
-    with tempfile.TemporaryDirectory(prefix="loadsim-bench-") as directory:
+    with common.compared(before) as trees, tempfile.TemporaryDirectory(prefix="loadsim-bench-") as directory:
         home = Path(directory)
-        if not common.extract(before, home / "before"):
-            sys.exit(f"git has no commit {before} here")
-        trees = {"before": home / "before", "now": common.ROOT}
         (home / "nginx").mkdir()
         with nginx.serving(home / "nginx", cores.target) as target:
             bench = Bench(trees, home, cores, target)
