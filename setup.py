@@ -12,7 +12,12 @@ from setuptools.command.build_py import build_py
 
 SCENARIOS = Path("scenarios")
 # Asked for, it must build: not `optional`, which would hide that it did not.
-HOT = Extension("loadsim._hot", ["loadsim/_hot.c"], extra_compile_args=["-std=gnu11", "-O2", "-Wall", "-Wextra"])
+HOT = Extension(
+    "loadsim._hot",
+    sorted(str(source) for source in Path("compiled").glob("*.c")),
+    depends=["compiled/hot.h"],
+    extra_compile_args=["-std=gnu11", "-O2", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wno-unused-parameter"],
+)
 
 
 class BuildWithScenarios(build_py):

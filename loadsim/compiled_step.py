@@ -1,4 +1,4 @@
-"""The compiled step of the hot path (`_hot.c`): whether it was built, and whether it may be used.
+"""The compiled step of the hot path (`compiled/`, built as `_hot`): whether it was built, and whether it may be used.
 
 It is built only where that is asked for (docs/compiled-step.md), and does what the Python code beside it does.
 LOADSIM_PURE=1 leaves it aside, so that both can be measured and tested in one tree.

@@ -1,4 +1,4 @@
-"""The direct transport over HTTP/1.1 with its compiled step (`_hot.c`): the usual read and the usual request in C.
+"""The direct transport over HTTP/1.1 with its compiled step: the usual read and the usual request in C.
 
 Everything that is not usual is done by the Python code of DirectTransport, which is the reference.
 """

@@ -308,14 +308,14 @@ def compiled_step(directory: Path) -> ModuleType:
     but `replace_system`; it is built in `directory` where it is not there yet."""
     library = directory / "_hot.so"
     if not library.exists():
-        source = Path(__file__).parents[2] / "loadsim" / "_hot.c"
+        sources = sorted(Path(__file__).parents[2].joinpath("compiled").glob("*.c"))
         virtual = [f"-D{name}=virtual_{name}" for name in ("clock_gettime", "recv", "send")]
-        include = ["-I", sysconfig.get_path("include")]
-        part = [str(directory / name) for name in ("hot.o", "system.o")]
-        gcc = ["gcc", "-O2", "-fPIC", *include]
-        subprocess.run([*gcc, *virtual, "-c", str(source), "-o", part[0]], check=True)
-        subprocess.run([*gcc, "-c", str(Path(__file__).with_name("virtual_system.c")), "-o", part[1]], check=True)
-        subprocess.run(["gcc", "-shared", *part, "-o", str(library)], check=True)
+        gcc = ["gcc", "-O2", "-fPIC", "-I", sysconfig.get_path("include")]
+        parts = [str(directory / f"{source.stem}.o") for source in sources]
+        for source, part in zip(sources, parts, strict=True):
+            subprocess.run([*gcc, *virtual, "-fvisibility=hidden", "-c", str(source), "-o", part], check=True)
+        system = str(Path(__file__).with_name("virtual_system.c"))
+        subprocess.run([*gcc, "-shared", *parts, system, "-o", str(library)], check=True)
     spec = importlib.util.spec_from_file_location("loadsim._hot", library)
     assert spec is not None
     assert spec.loader is not None

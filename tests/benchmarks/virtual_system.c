@@ -1,5 +1,5 @@
-/* The system of a virtual shard (virtual_shard.py) for the compiled step: built together with `_hot.c`, whose calls to
- * the system go to functions of Python here. */
+/* The system of a virtual shard (virtual_shard.py) for the compiled step: built together with `compiled/`, whose calls
+ * to the system go to functions of Python here. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>

@@ -1,0 +1,153 @@
+/* The compiled step of the hot path: what each event of an HTTP/1.1 run passes, for the case that nearly all take.
+ *
+ * Optional. The Python code beside each caller is the reference, does all the rest, and does this too where the module
+ * was not built. Objects are the Python ones; members of classes with __slots__ are reached by their offsets, which
+ * `bind` looks up once and refuses where something is not as it expects.
+ *
+ * Two rules keep it correct. What is borrowed is held while Python may run. And whatever is not the usual case is left
+ * to a Python function before anything was changed, or with what was read or written already.
+ */
+
+#ifndef LOADSIM_HOT_H
+#define LOADSIM_HOT_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <stdint.h>
+#include <string.h>
+#include <time.h>
+
+/* -- members of Python objects ------------------------------------------------------------------------------------ */
+
+enum { CONNECTION, READER, MEMO, TLS, KINDS };
+extern PyTypeObject *kinds[KINDS];
+
+enum {
+    STATE, FD, EVENT, READER_OF, TLS_OF, PENDING, OVERHEAD, SERVED, SLOT_NS, READY_NS, SENT_NS, FIRST_NS, RECEIPT_NS,
+    BYTES_SENT, BYTES_RECEIVED, REUSABLE, RAW, STARTED, DATA, STATUS, PUT, DECRYPT, ENCRYPT, TAKE, ARRIVED, MEMBERS
+};
+typedef struct {
+    int kind;
+    const char *name;
+} Member;
+extern const Member members[MEMBERS];
+extern Py_ssize_t offsets[MEMBERS];
+extern long ready_state; /* The `state` of a connection that carries events. */
+extern PyObject *zero;
+
+/* Borrowed; NULL where it was never set, without an exception. */
+static inline PyObject *
+get(PyObject *object, int member)
+{
+    return *(PyObject **)((char *)object + offsets[member]);
+}
+
+/* Takes the reference to `value`. */
+static inline void
+put(PyObject *object, int member, PyObject *value)
+{
+    PyObject **place = (PyObject **)((char *)object + offsets[member]), *old = *place;
+    *place = value;
+    Py_XDECREF(old);
+}
+
+static inline int
+put_number(PyObject *object, int member, long long value)
+{
+    PyObject *number = PyLong_FromLongLong(value);
+    if (number == NULL)
+        return -1;
+    put(object, member, number);
+    return 0;
+}
+
+/* PyLong_AsLongLong in a third of the time, for numbers as large as instants are. */
+static inline long long
+to_number(PyObject *value)
+{
+    int over = 0;
+    long long number = PyLong_AsLongLongAndOverflow(value, &over);
+    if (over)
+        PyErr_SetString(PyExc_OverflowError, "a number does not fit 64 bits");
+    return number;
+}
+
+/* The number of a member; -1 with an exception where it is none. */
+static inline long long
+number_of(PyObject *object, int member)
+{
+    PyObject *value = get(object, member);
+    if (value == NULL || !PyLong_Check(value)) {
+        PyErr_Format(PyExc_TypeError, "%s is not a number", members[member].name);
+        return -1;
+    }
+    return to_number(value);
+}
+
+/* Whether a member is an object of the kind. */
+static inline int
+holds(PyObject *value, int kind)
+{
+    return value != NULL && Py_IS_TYPE(value, kinds[kind]);
+}
+
+static inline long long
+clock_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (long long)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* Whether the connection is one of ours, ready for bytes, over TLS (1), in the clear (0), or not (-1). */
+static inline int
+usable(PyObject *connection)
+{
+    if (!Py_IS_TYPE(connection, kinds[CONNECTION]))
+        return -1;
+    PyObject *state = get(connection, STATE), *tls = get(connection, TLS_OF);
+    if (state == NULL || tls == NULL || !PyLong_CheckExact(state) || PyLong_AsLong(state) != ready_state)
+        return -1;
+    return tls == Py_None ? 0 : holds(tls, TLS) ? 1 : -1;
+}
+
+/* Copy bytes; returns where they end. */
+static inline char *
+copied(char *at, PyObject *bytes)
+{
+    memcpy(at, PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes));
+    return at + PyBytes_GET_SIZE(bytes);
+}
+
+/* -- calls of Python ---------------------------------------------------------------------------------------------- */
+
+/* A call that is made for its effect: 0, or -1 with an exception. */
+int told(PyObject *done);
+
+/* The present exception, which is no longer set. */
+PyObject *caught(void);
+
+/* Hand the present exception to `call(connection, error)`. */
+int hand_over(PyObject *call, PyObject *connection);
+
+/* -- the functions of the module ---------------------------------------------------------------------------------- */
+
+#define FUNCTION(name) \
+    PyObject *name(PyObject *module, PyObject *const *given, Py_ssize_t count); \
+    extern const char name##_doc[]
+
+PyObject *bind_types(PyObject *module, PyObject *given);
+extern const char bind_doc[];
+FUNCTION(read_all);
+FUNCTION(send_all);
+FUNCTION(settle);
+FUNCTION(bodies);
+FUNCTION(sha256_state);
+FUNCTION(lines);
+PyObject *row_of(PyObject *module, PyObject *const *given, Py_ssize_t count, PyObject *names);
+extern const char row_of_doc[];
+PyObject *find_sha256(PyObject *module, PyObject *ignored);
+extern const char find_sha256_doc[];
+
+#endif

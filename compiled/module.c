@@ -1,0 +1,31 @@
+#include "hot.h"
+
+#define CONTRACT 1 /* Of this module with its callers, see compiled_step.py. */
+
+static PyMethodDef methods[] = {
+    {"bind", bind_types, METH_VARARGS, bind_doc},
+    {"read_all", (PyCFunction)(void (*)(void))read_all, METH_FASTCALL, read_all_doc},
+    {"send_all", (PyCFunction)(void (*)(void))send_all, METH_FASTCALL, send_all_doc},
+    {"settle", (PyCFunction)(void (*)(void))settle, METH_FASTCALL, settle_doc},
+    {"bodies", (PyCFunction)(void (*)(void))bodies, METH_FASTCALL, bodies_doc},
+    {"find_sha256", find_sha256, METH_NOARGS, find_sha256_doc},
+    {"sha256_state", (PyCFunction)(void (*)(void))sha256_state, METH_FASTCALL, sha256_state_doc},
+    {"lines", (PyCFunction)(void (*)(void))lines, METH_FASTCALL, lines_doc},
+    {"row_of", (PyCFunction)(void (*)(void))row_of, METH_FASTCALL | METH_KEYWORDS, row_of_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, "loadsim._hot", "The compiled step of the hot path.", -1, methods, NULL, NULL, NULL, NULL,
+};
+
+PyMODINIT_FUNC
+PyInit__hot(void)
+{
+    if ((zero = PyLong_FromLong(0)) == NULL)
+        return NULL;
+    PyObject *module = PyModule_Create(&definition);
+    if (module != NULL && PyModule_AddIntConstant(module, "CONTRACT", CONTRACT))
+        Py_CLEAR(module);
+    return module;
+}

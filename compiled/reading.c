@@ -1,0 +1,192 @@
+/* Reading answers. */
+
+#include "hot.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#define CHUNK 16384 /* The most that is read at once. */
+
+/* What `read_all` was called with. `seldom(fd, mask, ask)` reads one socket in Python; `unread(connection, error)` and
+ * `unlike(connection, data, now)` go on after a read that failed or was not the answer before once more;
+ * `internal(connection, error)` takes what must not take its neighbours with it. */
+typedef struct {
+    PyObject *table, *memo, *answers, *seldom, *unread, *unlike, *internal;
+    Py_ssize_t size;
+    long long looked;
+} Reading;
+
+/* recv(2) as the socket module calls it, for a socket that does not block; -1 with an exception. */
+static Py_ssize_t
+receive(int fd, char *room, Py_ssize_t size)
+{
+    for (;;) {
+        Py_ssize_t got = recv(fd, room, (size_t)size, 0);
+        if (got >= 0)
+            return got;
+        if (errno != EINTR) {
+            PyErr_SetFromErrno(PyExc_OSError);
+            return -1;
+        }
+        if (PyErr_CheckSignals())
+            return -1;
+    }
+}
+
+/* As TlsSession.open: what came in the records that are whole now, as bytes. */
+static PyObject *
+opened(PyObject *tls, const char *arrived, Py_ssize_t size)
+{
+    PyObject *sealed = PyBytes_FromStringAndSize(arrived, size);
+    if (sealed == NULL)
+        return NULL;
+    PyObject *data = NULL, *length = NULL, *pending = NULL, *done = PyObject_CallOneArg(get(tls, PUT), sealed);
+    if (done == NULL || (length = PyLong_FromSsize_t(size)) == NULL)
+        goto end;
+    data = PyObject_CallOneArg(get(tls, DECRYPT), length);
+    if (data == NULL || !PyBytes_CheckExact(data))
+        goto end;
+    pending = PyObject_GetAttrString(get(tls, ARRIVED), "pending");
+    if (pending == NULL) {
+        Py_CLEAR(data);
+        goto end;
+    }
+    if (PyObject_IsTrue(pending) || PyBytes_GET_SIZE(data) == 0 || PyBytes_GET_SIZE(data) == size) {
+        PyObject *rest = PyObject_CallMethod(tls, "_open_rest", NULL);
+        if (rest == NULL)
+            Py_CLEAR(data);
+        else
+            PyBytes_ConcatAndDel(&data, rest);
+    }
+end:
+    Py_DECREF(sealed);
+    Py_XDECREF(length);
+    Py_XDECREF(done);
+    Py_XDECREF(pending);
+    return data;
+}
+
+/* The answer before once more, at `now`: the short way of DirectConnection.take. */
+static int
+answered(const Reading *reading, PyObject *connection, PyObject *reader, PyObject *data, long long now)
+{
+    long long served = number_of(connection, SERVED);
+    PyObject *instant = PyLong_FromLongLong(now), *answer;
+    if ((served < 0 && PyErr_Occurred()) || instant == NULL
+        || put_number(connection, RECEIPT_NS, reading->looked - now)
+        || put_number(connection, BYTES_RECEIVED, PyBytes_GET_SIZE(data))
+        || put_number(connection, SERVED, served + 1)) {
+        Py_XDECREF(instant);
+        return -1;
+    }
+    put(reader, RAW, Py_NewRef(data));
+    put(connection, FIRST_NS, Py_NewRef(instant));
+    answer = PyTuple_Pack(3, connection, get(reading->memo, STATUS), instant);
+    Py_DECREF(instant);
+    if (answer == NULL)
+        return -1;
+    int failed = PyList_Append(reading->answers, answer);
+    Py_DECREF(answer);
+    return failed;
+}
+
+/* Read a connection on which an event is. -1: with an exception of the connection's own. */
+static int
+read_usual(const Reading *reading, PyObject *connection, int over_tls)
+{
+    char room[CHUNK];
+    PyObject *data = NULL, *reader = get(connection, READER_OF), *tls = get(connection, TLS_OF);
+    Py_ssize_t got = receive((int)number_of(connection, FD), room, reading->size);
+    if (got >= 0 && over_tls) {
+        Py_INCREF(tls);
+        data = got ? opened(tls, room, got) : PyObject_CallMethod(tls, "open", "y", "");
+        Py_DECREF(tls);
+        if (data != NULL && !PyBytes_CheckExact(data)) {
+            PyErr_SetString(PyExc_TypeError, "TLS gave no bytes");
+            Py_CLEAR(data);
+        }
+    }
+    if (got < 0 || (over_tls && data == NULL))
+        return PyErr_ExceptionMatches(PyExc_OSError) ? hand_over(reading->unread, connection) : -1;
+    long long now = clock_ns();
+    const char *bytes = over_tls ? PyBytes_AS_STRING(data) : room;
+    Py_ssize_t length = over_tls ? PyBytes_GET_SIZE(data) : got;
+    PyObject *known = get(reading->memo, DATA), *pending = get(connection, PENDING);
+    int failed;
+    if (known != NULL && PyBytes_CheckExact(known) && length == PyBytes_GET_SIZE(known)
+        && memcmp(bytes, PyBytes_AS_STRING(known), (size_t)length) == 0 && holds(reader, READER)
+        && get(reader, STARTED) == Py_False && pending != NULL && PyBytes_CheckExact(pending)
+        && PyBytes_GET_SIZE(pending) == 0)
+        failed = answered(reading, connection, reader, known, now);
+    else {
+        if (data == NULL && (data = PyBytes_FromStringAndSize(room, got)) == NULL)
+            return -1;
+        failed = put_number(connection, RECEIPT_NS, reading->looked - now)
+                 || told(PyObject_CallFunction(reading->unlike, "OOL", connection, data, now));
+    }
+    Py_XDECREF(data);
+    return failed;
+}
+
+static int
+read_one(const Reading *reading, PyObject *ready, PyObject *ask)
+{
+    if (!PyTuple_CheckExact(ready) || PyTuple_GET_SIZE(ready) != 2) {
+        PyErr_SetString(PyExc_TypeError, "a socket is ready as (descriptor, mask)");
+        return -1;
+    }
+    PyObject *fd = PyTuple_GET_ITEM(ready, 0), *mask = PyTuple_GET_ITEM(ready, 1);
+    PyObject *connection = PyDict_GetItemWithError(reading->table, fd);
+    if (connection == NULL && PyErr_Occurred())
+        return -1;
+    int over_tls;
+    if (connection == NULL || ask != Py_False || PyLong_AsLong(mask) != EPOLLIN || (over_tls = usable(connection)) < 0
+        || get(connection, EVENT) == NULL || get(connection, EVENT) == Py_None) {
+        return PyErr_Occurred() ? -1 : told(PyObject_CallFunctionObjArgs(reading->seldom, ready, ask, NULL));
+    }
+    Py_INCREF(connection);
+    int failed = read_usual(reading, connection, over_tls);
+    if (failed && PyErr_ExceptionMatches(PyExc_Exception))
+        failed = hand_over(reading->internal, connection);
+    Py_DECREF(connection);
+    return failed;
+}
+
+const char read_all_doc[] =
+    "read_all(ready, asks, table, memo, answers, size, looked, seldom, unread, unlike, internal)\n--\n\n"
+    "See DirectTransport._read_all.";
+
+PyObject *
+read_all(PyObject *module, PyObject *const *given, Py_ssize_t count)
+{
+    if (count != 11 || !PyList_CheckExact(given[0]) || !PyIter_Check(given[1]) || !PyDict_CheckExact(given[2])
+        || !holds(given[3], MEMO) || !PyList_CheckExact(given[4]) || !PyLong_Check(given[5]) || !PyLong_Check(given[6])) {
+        PyErr_SetString(PyExc_TypeError, "read_all: wrong arguments");
+        return NULL;
+    }
+    Reading reading = {given[2], given[3], given[4], given[7], given[8], given[9], given[10],
+                       PyLong_AsSsize_t(given[5]), to_number(given[6])};
+    if (PyErr_Occurred())
+        return NULL;
+    if (reading.size < 1 || reading.size > CHUNK) {
+        PyErr_SetString(PyExc_ValueError, "read_all: size");
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(given[0]); i++) {
+        PyObject *ask = PyIter_Next(given[1]);
+        if (ask == NULL) {
+            if (!PyErr_Occurred())
+                PyErr_SetString(PyExc_ValueError, "read_all: too few asks");
+            return NULL;
+        }
+        PyObject *ready = Py_NewRef(PyList_GET_ITEM(given[0], i));
+        int failed = read_one(&reading, ready, ask);
+        Py_DECREF(ready);
+        Py_DECREF(ask);
+        if (failed)
+            return NULL;
+    }
+    Py_RETURN_NONE;
+}
