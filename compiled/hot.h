@@ -93,11 +93,17 @@ holds(PyObject *value, int kind)
 }
 
 static inline long long
+in_ns(struct timespec instant)
+{
+    return (long long)instant.tv_sec * 1000000000 + instant.tv_nsec;
+}
+
+static inline long long
 clock_ns(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (long long)now.tv_sec * 1000000000 + now.tv_nsec;
+    return in_ns(now);
 }
 
 /* Whether the connection is one of ours, ready for bytes, over TLS (1), in the clear (0), or not (-1). */

@@ -1,6 +1,6 @@
 #include "hot.h"
 
-#define CONTRACT 1 /* Of this module with its callers, see compiled_step.py. */
+#define CONTRACT 2 /* Of this module with its callers, see compiled_step.py. */
 
 static PyMethodDef methods[] = {
     {"bind", bind_types, METH_VARARGS, bind_doc},

@@ -3,27 +3,52 @@
 #include "hot.h"
 
 #include <errno.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
 #define CHUNK 16384 /* The most that is read at once. */
 
-/* What `read_all` was called with. `seldom(fd, mask, ask)` reads one socket in Python; `unread(connection, error)` and
+/* What `read_all` was called with. `seldom(ready, ask)` reads one socket in Python; `unread(connection, error)` and
  * `unlike(connection, data, now)` go on after a read that failed or was not the answer before once more;
- * `internal(connection, error)` takes what must not take its neighbours with it. */
+ * `internal(connection, error)` takes what must not take its neighbours with it; `ahead()` tells by how much the wall
+ * clock is ahead of ours, or None. */
 typedef struct {
-    PyObject *table, *memo, *answers, *seldom, *unread, *unlike, *internal;
+    PyObject *table, *memo, *answers, *seldom, *unread, *unlike, *internal, *ahead;
     Py_ssize_t size;
-    long long looked;
+    long long looked, ahead_ns;
+    enum { NOT_ASKED, NOT_KNOWN, KNOWN } ahead_is;
 } Reading;
 
-/* recv(2) as the socket module calls it, for a socket that does not block; -1 with an exception. */
+/* recvmsg(2): as recv(2), with the kernel's stamp (receive_stamps.py), or 0 where there is none. */
 static Py_ssize_t
-receive(int fd, char *room, Py_ssize_t size)
+receive_stamped(int fd, char *room, size_t size, long long *stamp)
+{
+    union {
+        char room[CMSG_SPACE(sizeof(struct timespec[3]))];
+        struct cmsghdr aligned;
+    } control;
+    struct iovec part = {room, size};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    ssize_t got = recvmsg(fd, &message, 0);
+    *stamp = 0;
+    if (got < 0 || (size_t)got == size) /* of the last byte that came: more may follow */
+        return got;
+    for (struct cmsghdr *extra = CMSG_FIRSTHDR(&message); extra != NULL; extra = CMSG_NXTHDR(&message, extra))
+        if (extra->cmsg_level == SOL_SOCKET && extra->cmsg_type == SO_TIMESTAMPING
+            && extra->cmsg_len == CMSG_LEN(sizeof(struct timespec[3]))) {
+            struct timespec software;
+            memcpy(&software, CMSG_DATA(extra), sizeof software);
+            *stamp = in_ns(software);
+        }
+    return got;
+}
+
+/* Read a socket that does not block, as the socket module does; -1 with an exception. With `stamp` it is asked for. */
+static Py_ssize_t
+receive(int fd, char *room, Py_ssize_t size, long long *stamp)
 {
     for (;;) {
-        Py_ssize_t got = recv(fd, room, (size_t)size, 0);
+        Py_ssize_t got = stamp != NULL ? receive_stamped(fd, room, (size_t)size, stamp) : recv(fd, room, (size_t)size, 0);
         if (got >= 0)
             return got;
         if (errno != EINTR) {
@@ -68,14 +93,45 @@ end:
     return data;
 }
 
+/* Have `ahead_ns` known, if it can be. */
+static int
+find_ahead(Reading *reading)
+{
+    PyObject *ahead = PyObject_CallNoArgs(reading->ahead);
+    if (ahead == NULL)
+        return -1;
+    reading->ahead_is = ahead == Py_None ? NOT_KNOWN : KNOWN;
+    reading->ahead_ns = ahead == Py_None ? 0 : to_number(ahead);
+    Py_DECREF(ahead);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+/* Note how late the answer was read at `now`: SocketSet._receipt. `stamp`: NULL where it was not asked for. */
+static int
+note_receipt(Reading *reading, PyObject *connection, const long long *stamp, long long now)
+{
+    long long late = reading->looked - now;
+    if (stamp != NULL) {
+        if (reading->ahead_is == NOT_ASKED && find_ahead(reading))
+            return -1;
+        long long since = now - *stamp + reading->ahead_ns, sent = number_of(connection, SENT_NS);
+        if (PyErr_Occurred())
+            return -1;
+        if (*stamp && reading->ahead_is == KNOWN && 0 < since && since <= now - sent)
+            late = since;
+        else if (!reading->looked)
+            late = 0;
+    }
+    return put_number(connection, RECEIPT_NS, late);
+}
+
 /* The answer before once more, at `now`: the short way of DirectConnection.take. */
 static int
-answered(const Reading *reading, PyObject *connection, PyObject *reader, PyObject *data, long long now)
+answered(Reading *reading, PyObject *connection, PyObject *reader, PyObject *data, long long now)
 {
     long long served = number_of(connection, SERVED);
     PyObject *instant = PyLong_FromLongLong(now), *answer;
     if ((served < 0 && PyErr_Occurred()) || instant == NULL
-        || put_number(connection, RECEIPT_NS, reading->looked - now)
         || put_number(connection, BYTES_RECEIVED, PyBytes_GET_SIZE(data))
         || put_number(connection, SERVED, served + 1)) {
         Py_XDECREF(instant);
@@ -94,11 +150,12 @@ answered(const Reading *reading, PyObject *connection, PyObject *reader, PyObjec
 
 /* Read a connection on which an event is. -1: with an exception of the connection's own. */
 static int
-read_usual(const Reading *reading, PyObject *connection, int over_tls)
+read_usual(Reading *reading, PyObject *connection, int over_tls, int ask)
 {
     char room[CHUNK];
+    long long at, *stamp = ask ? &at : NULL;
     PyObject *data = NULL, *reader = get(connection, READER_OF), *tls = get(connection, TLS_OF);
-    Py_ssize_t got = receive((int)number_of(connection, FD), room, reading->size);
+    Py_ssize_t got = receive((int)number_of(connection, FD), room, reading->size, stamp);
     if (got >= 0 && over_tls) {
         Py_INCREF(tls);
         data = got ? opened(tls, room, got) : PyObject_CallMethod(tls, "open", "y", "");
@@ -114,7 +171,9 @@ read_usual(const Reading *reading, PyObject *connection, int over_tls)
     const char *bytes = over_tls ? PyBytes_AS_STRING(data) : room;
     Py_ssize_t length = over_tls ? PyBytes_GET_SIZE(data) : got;
     PyObject *known = get(reading->memo, DATA), *pending = get(connection, PENDING);
-    int failed;
+    int failed = note_receipt(reading, connection, stamp, now);
+    if (failed)
+        goto end;
     if (known != NULL && PyBytes_CheckExact(known) && length == PyBytes_GET_SIZE(known)
         && memcmp(bytes, PyBytes_AS_STRING(known), (size_t)length) == 0 && holds(reader, READER)
         && get(reader, STARTED) == Py_False && pending != NULL && PyBytes_CheckExact(pending)
@@ -123,15 +182,15 @@ read_usual(const Reading *reading, PyObject *connection, int over_tls)
     else {
         if (data == NULL && (data = PyBytes_FromStringAndSize(room, got)) == NULL)
             return -1;
-        failed = put_number(connection, RECEIPT_NS, reading->looked - now)
-                 || told(PyObject_CallFunction(reading->unlike, "OOL", connection, data, now));
+        failed = told(PyObject_CallFunction(reading->unlike, "OOL", connection, data, now));
     }
+end:
     Py_XDECREF(data);
     return failed;
 }
 
 static int
-read_one(const Reading *reading, PyObject *ready, PyObject *ask)
+read_one(Reading *reading, PyObject *ready, PyObject *ask)
 {
     if (!PyTuple_CheckExact(ready) || PyTuple_GET_SIZE(ready) != 2) {
         PyErr_SetString(PyExc_TypeError, "a socket is ready as (descriptor, mask)");
@@ -142,12 +201,12 @@ read_one(const Reading *reading, PyObject *ready, PyObject *ask)
     if (connection == NULL && PyErr_Occurred())
         return -1;
     int over_tls;
-    if (connection == NULL || ask != Py_False || PyLong_AsLong(mask) != EPOLLIN || (over_tls = usable(connection)) < 0
+    if (connection == NULL || PyLong_AsLong(mask) != EPOLLIN || (over_tls = usable(connection)) < 0
         || get(connection, EVENT) == NULL || get(connection, EVENT) == Py_None) {
         return PyErr_Occurred() ? -1 : told(PyObject_CallFunctionObjArgs(reading->seldom, ready, ask, NULL));
     }
     Py_INCREF(connection);
-    int failed = read_usual(reading, connection, over_tls);
+    int failed = read_usual(reading, connection, over_tls, ask == Py_True);
     if (failed && PyErr_ExceptionMatches(PyExc_Exception))
         failed = hand_over(reading->internal, connection);
     Py_DECREF(connection);
@@ -155,19 +214,20 @@ read_one(const Reading *reading, PyObject *ready, PyObject *ask)
 }
 
 const char read_all_doc[] =
-    "read_all(ready, asks, table, memo, answers, size, looked, seldom, unread, unlike, internal)\n--\n\n"
+    "read_all(ready, asks, table, memo, answers, size, looked, seldom, unread, unlike, internal, ahead)\n--\n\n"
     "See DirectTransport._read_all.";
 
 PyObject *
 read_all(PyObject *module, PyObject *const *given, Py_ssize_t count)
 {
-    if (count != 11 || !PyList_CheckExact(given[0]) || !PyIter_Check(given[1]) || !PyDict_CheckExact(given[2])
+    if (count != 12 || !PyList_CheckExact(given[0]) || !PyIter_Check(given[1]) || !PyDict_CheckExact(given[2])
         || !holds(given[3], MEMO) || !PyList_CheckExact(given[4]) || !PyLong_Check(given[5]) || !PyLong_Check(given[6])) {
         PyErr_SetString(PyExc_TypeError, "read_all: wrong arguments");
         return NULL;
     }
-    Reading reading = {given[2], given[3], given[4], given[7], given[8], given[9], given[10],
-                       PyLong_AsSsize_t(given[5]), to_number(given[6])};
+    Reading reading = {given[2],  given[3],  given[4],  given[7],
+                       given[8],  given[9],  given[10], given[11],
+                       PyLong_AsSsize_t(given[5]), to_number(given[6]), 0, NOT_ASKED};
     if (PyErr_Occurred())
         return NULL;
     if (reading.size < 1 || reading.size > CHUNK) {

@@ -16,6 +16,7 @@ def read_all(
     unread: Any,
     unlike: Any,
     internal: Any,
+    ahead: Any,
     /,
 ) -> None: ...
 def send_all(made: Iterable[Any], head: bytes, names: dict[int, bytes] | tuple[bytes, bytes], /) -> None: ...

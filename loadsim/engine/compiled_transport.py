@@ -50,6 +50,7 @@ class CompiledTransport(DirectTransport):
             partial(self._unread, size),
             self._unlike,
             self.owner.on_internal,
+            self._ahead_ns,
         )
 
     def _seldom(self, looked: int, ready: tuple[int, int], ask: bool) -> None:

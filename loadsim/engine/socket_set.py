@@ -162,11 +162,16 @@ class SocketSet(Generic[One]):
     def _receipt(self, sent: int, now: int, stamp: int, looked: int) -> int:
         """See Column.receipt: of the answer to what was `sent`, read at `now` with its stamp, or 0; the last look was
         at `looked`, or 0."""
+        ahead = self._ahead_ns()
+        if stamp and ahead is not None and 0 < now - stamp + ahead <= now - sent:
+            return now - stamp + ahead
+        return looked - now if looked else 0
+
+    def _ahead_ns(self) -> int | None:
+        """See WallClock.ahead_ns; read once in each look."""
         if self._converted_ns != self._looked_ns:
             self._converted_ns, self._ahead = self._looked_ns, self._wall.ahead_ns()
-        if stamp and self._ahead is not None and 0 < now - stamp + self._ahead <= now - sent:
-            return now - stamp + self._ahead
-        return looked - now if looked else 0
+        return self._ahead
 
     def _attempt_ready(self, fd: int) -> None:
         attempt = self._attempts.get(fd)

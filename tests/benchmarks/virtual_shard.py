@@ -309,7 +309,7 @@ def compiled_step(directory: Path) -> ModuleType:
     library = directory / "_hot.so"
     if not library.exists():
         sources = sorted(Path(__file__).parents[2].joinpath("compiled").glob("*.c"))
-        virtual = [f"-D{name}=virtual_{name}" for name in ("clock_gettime", "recv", "send")]
+        virtual = [f"-D{name}=virtual_{name}" for name in ("clock_gettime", "recv", "recvmsg", "send")]
         gcc = ["gcc", "-O2", "-fPIC", "-I", sysconfig.get_path("include")]
         parts = [str(directory / f"{source.stem}.o") for source in sources]
         for source, part in zip(sources, parts, strict=True):
@@ -323,12 +323,18 @@ def compiled_step(directory: Path) -> ModuleType:
     spec.loader.exec_module(module)
     world = Socket.world
     sockets = Socket.by_descriptor
+
+    def stamped(fd: int, size: int) -> tuple[bytes, bytes]:
+        data, extra, _, _ = sockets[fd].recvmsg(size)
+        return data, extra[0][2]
+
     system = ctypes.PyDLL(str(library)).virtual_system
-    system.argtypes = [ctypes.py_object] * 3
+    system.argtypes = [ctypes.py_object] * 4
     system.restype = None
     system(
         world.clock.read,
         lambda fd, size: sockets[fd].recv(size),
+        stamped,
         lambda fd, data: sockets[fd].send(data),
     )
     sys.modules["loadsim._hot"] = module

@@ -4,17 +4,19 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#include <sys/types.h>
+#include <sys/socket.h>
 #include <time.h>
 
-static PyObject *clock_of, *receive, *write_all;
+static PyObject *clock_of, *receive, *receive_stamped, *write_all;
 
-/* To be called once: read_clock() -> ns, recv(fd, size) -> bytes, send(fd, data) -> size. */
+/* To be called once: read_clock() -> ns, recv(fd, size) -> bytes, recvmsg(fd, size) -> (bytes, stamps), send(fd, data) ->
+ * size. */
 void
-virtual_system(PyObject *read_clock, PyObject *recv, PyObject *send)
+virtual_system(PyObject *read_clock, PyObject *recv, PyObject *recvmsg, PyObject *send)
 {
     clock_of = Py_NewRef(read_clock);
     receive = Py_NewRef(recv);
+    receive_stamped = Py_NewRef(recvmsg);
     write_all = Py_NewRef(send);
 }
 
@@ -47,6 +49,23 @@ virtual_recv(int fd, void *room, size_t size, int flags)
     ssize_t got = PyBytes_GET_SIZE(data);
     memcpy(room, PyBytes_AS_STRING(data), (size_t)got);
     Py_DECREF(data);
+    return got;
+}
+
+ssize_t
+virtual_recvmsg(int fd, struct msghdr *message, int flags)
+{
+    struct iovec *room = message->msg_iov;
+    PyObject *came = sure(PyObject_CallFunction(receive_stamped, "in", fd, (Py_ssize_t)room->iov_len));
+    PyObject *data = PyTuple_GET_ITEM(came, 0), *stamps = PyTuple_GET_ITEM(came, 1);
+    ssize_t got = PyBytes_GET_SIZE(data);
+    memcpy(room->iov_base, PyBytes_AS_STRING(data), (size_t)got);
+    struct cmsghdr *extra = CMSG_FIRSTHDR(message);
+    extra->cmsg_level = SOL_SOCKET;
+    extra->cmsg_type = SO_TIMESTAMPING;
+    extra->cmsg_len = CMSG_LEN((size_t)PyBytes_GET_SIZE(stamps));
+    memcpy(CMSG_DATA(extra), PyBytes_AS_STRING(stamps), (size_t)PyBytes_GET_SIZE(stamps));
+    Py_DECREF(came);
     return got;
 }
 
