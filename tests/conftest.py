@@ -54,14 +54,14 @@ TOGETHER = (
 """What is made once for a whole file is dear in these: where tests are shared out, each goes to one process, first."""
 
 
-def slow_but(quick: Collection[Any], values: Iterable[Any], *, several: bool = False) -> list[Any]:
+def slow_but(quick: Collection[Any], values: Iterable[Any], *, several: bool = False, long: bool = False) -> list[Any]:
     """What a test is parametrized with: slow, but for the values that are to be tried every time.
 
-    `several`: each value is a tuple for as many arguments.
+    `several`: each value is a tuple for as many arguments. `long`: what is slow is long too.
     """
-    slow = pytest.mark.slow
+    marks = [pytest.mark.slow, *([pytest.mark.long] if long else [])]
     return [
-        value if value in quick else pytest.param(*(value if several else (value,)), marks=slow) for value in values
+        value if value in quick else pytest.param(*(value if several else (value,)), marks=marks) for value in values
     ]
 
 

@@ -201,6 +201,7 @@ def test_the_dashboard_starts_as_it_stands(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_gate_of_a_test_suite_passes(tmp_path: Path) -> None:
     text = hastened(FILES["test_gate.py"].text).replace('duration="10s"', 'duration="1s", max_lag="15m"')
     (tmp_path / "test_gate.py").write_text(text, encoding="utf-8")

@@ -56,7 +56,7 @@ COPIES = 5
 """How often a duplicate comes at the same time; it comes once more afterwards."""
 MANY = 40_000
 FEW = MANY // 8
-FEW_AND_MANY = pytest.mark.parametrize("events", [FEW, pytest.param(MANY, marks=pytest.mark.slow)])
+FEW_AND_MANY = pytest.mark.parametrize("events", [FEW, pytest.param(MANY, marks=(pytest.mark.slow, pytest.mark.long))])
 """What is found in many is found in few; the many are what the receiver is said to have been tried with."""
 
 

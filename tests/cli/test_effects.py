@@ -24,6 +24,7 @@ from loadsim.run import reconcile
 from loadsim.run.effects import http_source, watch
 from tests.cli.loopback import Raw, serving, serving_raw
 from tests.cli.running import Ran, Run
+from tests.conftest import slow_but
 from tests.working_endpoint import Endpoint
 
 SCENARIO = """
@@ -176,7 +177,7 @@ def balanced(result: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", slow_but(["2"], ["1", "2"], long=True))
 def test_what_the_receiver_lost_and_repeated_is_what_is_found(run: Run, workers: str) -> None:
     write("undone: count == 0", wait="1s")
     ended = run("run", "works.toml", "-q", "--json", "out.json", "-w", workers)

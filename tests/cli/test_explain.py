@@ -12,6 +12,7 @@ import pytest
 
 from loadsim.cli.json_documents import schema_of
 from tests.cli.running import Ran, Run
+from tests.conftest import slow_but
 from tests.engine.servers import OK, Peer, Server
 from tests.launch.support import SECRET, SECRET_ENV
 
@@ -69,7 +70,7 @@ SCENARIOS = {
 
 
 @pytest.mark.parametrize("kind", SCENARIOS)
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", slow_but(["2"], ["1", "2"], long=True))
 def test_a_request_is_made_again_byte_for_byte(
     kind: str, workers: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,8 +215,8 @@ duration = "200ms"
 """
 
 
-@pytest.mark.parametrize("scheme", ["slack", "square", "trackpilots"])
-@pytest.mark.parametrize("epoch", [EPOCH, ()], ids=["epoch", "now"])
+@pytest.mark.parametrize("scheme", slow_but(["square"], ["slack", "square", "trackpilots"]))
+@pytest.mark.parametrize("epoch", slow_but([EPOCH], [EPOCH, ()]), ids=["epoch", "now"])
 def test_each_attempt_of_a_retried_event_is_made_again(
     scheme: str, epoch: tuple[str, ...], run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -188,10 +189,16 @@ def shards_of(pid: int) -> list[int]:
 
 def command_line(pid: int) -> list[str]:
     """The arguments of a process as everybody on the machine can read them; empty when it has ended."""
+    place = Path(f"/proc/{pid}")
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+        # For a moment after its program was started a process has none yet; for good it has none when it has ended.
+        while not (line := (place / "cmdline").read_bytes()):
+            if (place / "stat").read_bytes().rpartition(b") ")[2][:1] in b"ZX":
+                return []
+            time.sleep(0.001)
     except (FileNotFoundError, ProcessLookupError):
         return []
+    return line.decode(errors="replace").split("\0")
 
 
 async def until(condition: Callable[[], bool], within_s: float = PATIENCE_S) -> None:

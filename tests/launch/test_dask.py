@@ -88,6 +88,7 @@ def _result(directory: Path) -> RunResult:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 async def test_a_secret_that_a_host_lacks_is_asked_for_by_name_or_sent(shared: Cluster, tmp_path: Path) -> None:
     async with endpoint(answering=False) as served:
         options = ("run", served.url, "-n", "20", "-c", "2", "--secret-env", "OURS", "--cluster", shared.address, *EASY)
@@ -139,6 +140,7 @@ async def test_a_launcher_that_is_killed_leaves_no_load_behind(shared: Cluster, 
 
 
 @pytest.mark.slow
+@pytest.mark.long
 async def test_a_host_with_another_version_is_refused(shared: Cluster, tmp_path: Path) -> None:
     stale = tmp_path / "stale" / "loadsim-0.0.9.dist-info"
     stale.mkdir(parents=True)
@@ -181,6 +183,7 @@ async def said(process: Command, pattern: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 async def test_one_lost_host_is_allowed_and_a_second_stops_the_others(tmp_path: Path) -> None:
     hosts = (*HOSTS, "127.0.0.4")
     async with (
@@ -210,6 +213,7 @@ async def test_one_lost_host_is_allowed_and_a_second_stops_the_others(tmp_path: 
 
 
 @pytest.mark.slow
+@pytest.mark.long
 async def test_a_lost_scheduler_is_one_line_and_the_result_so_far(tmp_path: Path) -> None:
     async with cluster(*HOSTS) as found, endpoint() as served, firing(found, served, tmp_path, "-d", "1h") as process:
         pids = [pid for host in HOSTS for pid in found.shards(host)]

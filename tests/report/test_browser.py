@@ -61,8 +61,8 @@ def written(tmp_path: Path, result: Stored, *, library: bool = True) -> Path:
 ALL = [f"chart-{name}" for name in ("latency", "percentiles", "histogram", "rates", "in-flight", "so-far", "heat")]
 
 
-@pytest.mark.parametrize("scheme", slow_but(["light"], ["light", "dark"]))
-@pytest.mark.parametrize("size", slow_but([WIDE], [WIDE, NARROW]), ids=["1280", "390"])
+@pytest.mark.parametrize("scheme", slow_but(["light"], ["light", "dark"], long=True))
+@pytest.mark.parametrize("size", slow_but([WIDE], [WIDE, NARROW], long=True), ids=["1280", "390"])
 def test_charts_are_drawn(browser: Browser, tmp_path: Path, scheme: str, size: ViewportSize) -> None:
     context = browser.new_context(viewport=size, color_scheme="dark" if scheme == "dark" else "light", offline=True)
     watched = Watched(context.new_page())
@@ -106,7 +106,9 @@ def test_an_attack_runs_nothing(browser: Browser, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("make", WITH_CHARTS)
+@pytest.mark.parametrize(
+    "make", [make if make in (course, hostile) else pytest.param(make, marks=pytest.mark.long) for make in WITH_CHARTS]
+)
 def test_every_kind_of_page_draws_its_charts(browser: Browser, tmp_path: Path, make: Callable[[], Stored]) -> None:
     context = browser.new_context(viewport=WIDE, offline=True)
     watched = Watched(context.new_page())

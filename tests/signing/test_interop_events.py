@@ -16,12 +16,15 @@ from loadsim.model import Secret, SignedRequest
 from loadsim.plan import Case, EventMix
 from loadsim.secret_sources import new_secret
 from loadsim.signing import Scheme, scheme
+from tests.conftest import slow_but
 
 from .provider_libraries import NODE_LIBRARIES, PYTHON, SNS_URL, TOKENS, Given, accepted, ask, node_request
 
 URL = "https://example.test/hooks?data.id=a-7"
 PLAIN_URL = "https://example.test/hooks"
 EVENTS = 50
+HEAVY = ("polar.order.paid", "telnyx.message.received")
+"""Their libraries take half a minute to import."""
 
 
 @functools.cache
@@ -55,7 +58,7 @@ def deliveries(kind: str, count: int, now_ns: int | None = None) -> list[tuple[d
     return found
 
 
-@pytest.mark.parametrize("kind", PYTHON)
+@pytest.mark.parametrize("kind", slow_but([kind for kind in PYTHON if kind not in HEAVY], PYTHON, long=True))
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::SyntaxWarning", "ignore::UserWarning")
 def test_the_providers_library_accepts_what_is_sent_and_refuses_what_is_tampered_with(kind: str) -> None:
     name = event_type(kind).scheme
