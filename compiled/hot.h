@@ -137,6 +137,13 @@ PyObject *caught(void);
 /* Hand the present exception to `call(connection, error)`. */
 int hand_over(PyObject *call, PyObject *connection);
 
+/* -- TLS ---------------------------------------------------------------------------------------------------------- */
+
+#define RECORD 16384 /* The most that one record holds. */
+
+Py_ssize_t open_record(PyObject *tls, const char *arrived, Py_ssize_t size, char *room, Py_ssize_t largest, int *put);
+Py_ssize_t seal_record(PyObject *tls, const char *data, Py_ssize_t size, char *room, Py_ssize_t largest);
+
 /* -- the functions of the module ---------------------------------------------------------------------------------- */
 
 #define FUNCTION(name) \

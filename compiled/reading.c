@@ -60,14 +60,17 @@ receive(int fd, char *room, Py_ssize_t size, long long *stamp)
     }
 }
 
-/* As TlsSession.open: what came in the records that are whole now, as bytes. */
+/* As TlsSession.open: what came in the records that are whole now, as bytes. `put`: OpenSSL has it already. */
 static PyObject *
-opened(PyObject *tls, const char *arrived, Py_ssize_t size)
+opened(PyObject *tls, const char *arrived, Py_ssize_t size, int put)
 {
+    if (size == 0)
+        return PyObject_CallMethod(tls, "open", "y", "");
     PyObject *sealed = PyBytes_FromStringAndSize(arrived, size);
     if (sealed == NULL)
         return NULL;
-    PyObject *data = NULL, *length = NULL, *pending = NULL, *done = PyObject_CallOneArg(get(tls, PUT), sealed);
+    PyObject *data = NULL, *length = NULL, *pending = NULL;
+    PyObject *done = put ? Py_NewRef(Py_None) : PyObject_CallOneArg(get(tls, PUT), sealed);
     if (done == NULL || (length = PyLong_FromSsize_t(size)) == NULL)
         goto end;
     data = PyObject_CallOneArg(get(tls, DECRYPT), length);
@@ -148,44 +151,67 @@ answered(Reading *reading, PyObject *connection, PyObject *reader, PyObject *dat
     return failed;
 }
 
+/* What was read of a connection, and as the object `data` where there is one already. */
+typedef struct {
+    const char *bytes;
+    Py_ssize_t size;
+    PyObject *data;
+} Came;
+
+/* Take what was read out of its records; `plain`: room for it. */
+static int
+open_all(Came *came, PyObject *tls, char *plain)
+{
+    int put;
+    Py_ssize_t size = open_record(tls, came->bytes, came->size, plain, CHUNK, &put);
+    if (size > 0) {
+        came->bytes = plain;
+        came->size = size;
+        return 0;
+    }
+    Py_INCREF(tls);
+    came->data = opened(tls, came->bytes, came->size, put);
+    Py_DECREF(tls);
+    if (came->data == NULL)
+        return -1;
+    if (!PyBytes_CheckExact(came->data)) {
+        PyErr_SetString(PyExc_TypeError, "TLS gave no bytes");
+        Py_CLEAR(came->data);
+        return -1;
+    }
+    came->bytes = PyBytes_AS_STRING(came->data);
+    came->size = PyBytes_GET_SIZE(came->data);
+    return 0;
+}
+
 /* Read a connection on which an event is. -1: with an exception of the connection's own. */
 static int
 read_usual(Reading *reading, PyObject *connection, int over_tls, int ask)
 {
-    char room[CHUNK];
+    char room[CHUNK], plain[CHUNK];
     long long at, *stamp = ask ? &at : NULL;
-    PyObject *data = NULL, *reader = get(connection, READER_OF), *tls = get(connection, TLS_OF);
+    PyObject *reader = get(connection, READER_OF);
     Py_ssize_t got = receive((int)number_of(connection, FD), room, reading->size, stamp);
-    if (got >= 0 && over_tls) {
-        Py_INCREF(tls);
-        data = got ? opened(tls, room, got) : PyObject_CallMethod(tls, "open", "y", "");
-        Py_DECREF(tls);
-        if (data != NULL && !PyBytes_CheckExact(data)) {
-            PyErr_SetString(PyExc_TypeError, "TLS gave no bytes");
-            Py_CLEAR(data);
-        }
-    }
-    if (got < 0 || (over_tls && data == NULL))
+    Came came = {room, got, NULL};
+    if (got < 0 || (over_tls && open_all(&came, get(connection, TLS_OF), plain)))
         return PyErr_ExceptionMatches(PyExc_OSError) ? hand_over(reading->unread, connection) : -1;
     long long now = clock_ns();
-    const char *bytes = over_tls ? PyBytes_AS_STRING(data) : room;
-    Py_ssize_t length = over_tls ? PyBytes_GET_SIZE(data) : got;
     PyObject *known = get(reading->memo, DATA), *pending = get(connection, PENDING);
     int failed = note_receipt(reading, connection, stamp, now);
     if (failed)
         goto end;
-    if (known != NULL && PyBytes_CheckExact(known) && length == PyBytes_GET_SIZE(known)
-        && memcmp(bytes, PyBytes_AS_STRING(known), (size_t)length) == 0 && holds(reader, READER)
+    if (known != NULL && PyBytes_CheckExact(known) && came.size == PyBytes_GET_SIZE(known)
+        && memcmp(came.bytes, PyBytes_AS_STRING(known), (size_t)came.size) == 0 && holds(reader, READER)
         && get(reader, STARTED) == Py_False && pending != NULL && PyBytes_CheckExact(pending)
         && PyBytes_GET_SIZE(pending) == 0)
         failed = answered(reading, connection, reader, known, now);
     else {
-        if (data == NULL && (data = PyBytes_FromStringAndSize(room, got)) == NULL)
+        if (came.data == NULL && (came.data = PyBytes_FromStringAndSize(came.bytes, came.size)) == NULL)
             return -1;
-        failed = told(PyObject_CallFunction(reading->unlike, "OOL", connection, data, now));
+        failed = told(PyObject_CallFunction(reading->unlike, "OOL", connection, came.data, now));
     }
 end:
-    Py_XDECREF(data);
+    Py_XDECREF(came.data);
     return failed;
 }
 

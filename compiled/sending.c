@@ -83,6 +83,7 @@ write_first(PyObject *connection, const char *data, Py_ssize_t size, long long o
     return failed;
 }
 
+/* Put together and write a request: 1. */
 static int
 send_plain(const Request *request, Py_ssize_t size, PyObject *connection)
 {
@@ -95,7 +96,22 @@ send_plain(const Request *request, Py_ssize_t size, PyObject *connection)
     int failed = write_first(connection, data, size, 0);
     if (data != room)
         PyMem_Free(data);
-    return failed;
+    return failed ? -1 : 1;
+}
+
+/* Encrypt a request that fits one record, and write it: 1; 0 where `seal` must do it. */
+static int
+send_record(const Request *request, Py_ssize_t size, PyObject *connection)
+{
+    char plain[RECORD], room[RECORD + 512]; /* and what the record adds */
+    if (size > RECORD)
+        return 0;
+    put_together(request, plain);
+    Py_ssize_t sealed = seal_record(get(connection, TLS_OF), plain, size, room, sizeof room);
+    if (sealed <= 0)
+        return (int)sealed;
+    long long over = sealed - size;
+    return put_number(connection, OVERHEAD, over) || write_first(connection, room, sealed, over) ? -1 : 1;
 }
 
 /* Encrypt a request as TlsSession.seal does, and note in `sealed` what is to be written: connection, bytes, overhead.
@@ -202,9 +218,11 @@ send_one(PyObject *one, PyObject *head, PyObject *names, PyObject *sealed)
     if (named(&request, names, index))
         return -1;
     Py_ssize_t size = framed(&request);
-    int failed = over_tls ? seal(&request, size, connection, sealed) : send_plain(&request, size, connection);
+    int done = over_tls ? send_record(&request, size, connection) : send_plain(&request, size, connection);
+    if (done == 0)
+        done = seal(&request, size, connection, sealed);
     Py_DECREF(request.name);
-    return failed;
+    return done < 0 ? -1 : 0;
 }
 
 const char send_all_doc[] =
