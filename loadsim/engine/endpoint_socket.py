@@ -12,12 +12,13 @@ import select
 import socket
 import ssl
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from loadsim.engine.error_kind_of_failure import kind_of_errno
 from loadsim.engine.next_address_attempts import UNDER_WAY, Attempt, Race, Watcher, begin_next
 from loadsim.engine.pacer import monotonic_ns
-from loadsim.engine.receive_stamps import ask, receive
+from loadsim.engine.receive_stamps import ask, receive, receive_sealed
 from loadsim.engine.resolved_endpoint import Wire
 from loadsim.engine.tls_session import TlsSession
 from loadsim.error_kinds import ErrorKind
@@ -74,6 +75,7 @@ class EndpointSocket:
         "overhead",
         "pending",
         "recv",
+        "recv_stamped",
         "seal",
         "send_bytes",
         "state",
@@ -214,7 +216,10 @@ class EndpointSocket:
 
     def _ready(self, tls_ns: int) -> None:
         self.state = READY
-        self.recv = self._tls.recv if self._tls else self._sock.recv
+        tls, recvmsg = self._tls, self._sock.recvmsg
+        self.recv = tls.recv if tls else self._sock.recv
+        self.recv_stamped = partial(receive_sealed, recvmsg, tls.open) if tls else partial(receive, recvmsg)
+        """As `recv`, and when the kernel had received it, see `receive`."""
         self._watch(IN)
         self._became_ready(tls_ns)
 
@@ -273,11 +278,6 @@ class EndpointSocket:
         else:
             self.broken(error.errno or 0, error.strerror or str(error))
 
-    def recv_stamped(self, size: int) -> tuple[bytes, int]:
-        """As `recv`, and when the kernel had received it, see `receive_stamps.receive`. Raises what `recv` does."""
-        data, stamp = receive(self._sock, size)
-        return (data if self._tls is None else self._tls.open(data)), stamp
-
     def _close_socket(self, *, given_up: bool) -> None:
         """Close it. `given_up`: it was tried in vain while it was being connected, and not just ended with the run."""
         addresses = self._sockets.addresses
@@ -288,7 +288,8 @@ class EndpointSocket:
         self.state = CLOSED
         self._sockets.remove(self)
         self._sockets.bury(self._sock)
-        self.recv = self.send_bytes = self.seal = self._tls = None  # type: ignore[assignment]  # they keep the socket
+        # they keep the socket
+        self.recv = self.recv_stamped = self.send_bytes = self.seal = self._tls = None  # type: ignore[assignment]
 
     @property
     def opened(self) -> bool:

@@ -12,6 +12,8 @@ import socket
 import struct
 import sys
 import time
+from collections.abc import Callable
+from typing import Any
 
 from loadsim.engine.pacer import Clock, monotonic_ns
 from loadsim.model import NS_PER_MS, NS_PER_S
@@ -21,10 +23,15 @@ _RECEIVED_IN_SOFTWARE = 1 << 3 | 1 << 4
 """SOF_TIMESTAMPING_RX_SOFTWARE, which makes stamps, and SOF_TIMESTAMPING_SOFTWARE, which tells them."""
 _STAMPS = struct.Struct("@" + 3 * "ll")
 """struct scm_timestamping; the first of the three is made in software."""
+_first = struct.Struct("@ll").unpack_from
 _ROOM = socket.CMSG_SPACE(_STAMPS.size) if hasattr(socket, "CMSG_SPACE") else 0
 _STEP_NS = NS_PER_MS
 _SLEW = 1000
 """Clocks that are adjusted run by less than a thousandth faster or slower."""
+
+
+Message = tuple[bytes, list[tuple[int, int, bytes]], int, Any]
+"""What `recvmsg` of a socket gives."""
 
 
 def ask(sock: socket.socket) -> bool:
@@ -38,15 +45,25 @@ def ask(sock: socket.socket) -> bool:
     return True
 
 
-def receive(sock: socket.socket, size: int) -> tuple[bytes, int]:
-    """As `recv`, with the stamp (wall clock, ns); 0 where there is none, or where more may follow. Raises OSError."""
-    data, extra, _, _ = sock.recvmsg(size, _ROOM)
-    if len(data) < size:
-        for level, kind, value in extra:
-            if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPING and len(value) == _STAMPS.size:
-                seconds, nanoseconds, *_ = _STAMPS.unpack(value)
-                return data, seconds * NS_PER_S + nanoseconds
+def receive(recvmsg: Callable[[int, int], Message], size: int) -> tuple[bytes, int]:
+    """As `recv`, with the stamp (wall clock, ns); 0 where there is none, or where more may follow. Raises OSError.
+
+    `recvmsg`: of the socket, which is asked for nothing else beside its data."""
+    data, extra, _, _ = recvmsg(size, _ROOM)
+    if extra and len(data) < size:
+        _, kind, value = extra[0]
+        if kind == _SO_TIMESTAMPING and len(value) == _STAMPS.size:
+            seconds, nanoseconds = _first(value)
+            return data, seconds * NS_PER_S + nanoseconds
     return data, 0
+
+
+def receive_sealed(
+    recvmsg: Callable[[int, int], Message], opened: Callable[[bytes], bytes], size: int
+) -> tuple[bytes, int]:
+    """As `receive`, of what is `opened` from its records then. Raises what that raises, too."""
+    data, stamp = receive(recvmsg, size)
+    return opened(data), stamp
 
 
 class WallClock:

@@ -162,7 +162,7 @@ class SocketSet(Generic[One]):
     def _receipt(self, sent: int, now: int, stamp: int, looked: int) -> int:
         """See Column.receipt: of the answer to what was `sent`, read at `now` with its stamp, or 0; the last look was
         at `looked`, or 0."""
-        ahead = self._ahead_ns()
+        ahead = self._ahead_ns() if self._converted_ns != self._looked_ns else self._ahead
         if stamp and ahead is not None and 0 < now - stamp + ahead <= now - sent:
             return now - stamp + ahead
         return looked - now if looked else 0

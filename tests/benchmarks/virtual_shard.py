@@ -314,8 +314,8 @@ def compiled_step(directory: Path) -> ModuleType:
         parts = [str(directory / f"{source.stem}.o") for source in sources]
         for source, part in zip(sources, parts, strict=True):
             subprocess.run([*gcc, *virtual, "-fvisibility=hidden", "-c", str(source), "-o", part], check=True)
-        system = str(Path(__file__).with_name("virtual_system.c"))
-        subprocess.run([*gcc, "-shared", *parts, system, "-o", str(library)], check=True)
+        ours = str(Path(__file__).with_name("virtual_system.c"))
+        subprocess.run([*gcc, "-shared", *parts, ours, "-o", str(library)], check=True)
     spec = importlib.util.spec_from_file_location("loadsim._hot", library)
     assert spec is not None
     assert spec.loader is not None

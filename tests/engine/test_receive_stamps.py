@@ -42,7 +42,7 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 def _stamped(mine: socket.socket, theirs: socket.socket) -> bool:
     theirs.sendall(b"?")
-    return receive(mine, 2)[1] != 0
+    return receive(mine.recvmsg, 2)[1] != 0
 
 
 def test_a_stamp_says_how_long_data_lay_there(pair: tuple[socket.socket, socket.socket]) -> None:
@@ -51,7 +51,7 @@ def test_a_stamp_says_how_long_data_lay_there(pair: tuple[socket.socket, socket.
     theirs.sendall(b"answer")
     after = monotonic_ns()
     time.sleep(HELD_S)
-    data, stamp = receive(mine, 100)
+    data, stamp = receive(mine.recvmsg, 100)
     now, ahead = monotonic_ns(), wall.ahead_ns()
     assert data == b"answer"
     assert ahead is not None
@@ -62,7 +62,7 @@ def test_a_stamp_says_how_long_data_lay_there(pair: tuple[socket.socket, socket.
 def test_there_is_no_stamp_where_more_may_follow(pair: tuple[socket.socket, socket.socket]) -> None:
     mine, theirs = pair
     theirs.sendall(b"answer")
-    assert receive(mine, 6) == (b"answer", 0)
+    assert receive(mine.recvmsg, 6) == (b"answer", 0)
 
 
 def test_what_a_wall_clock_says_that_was_set_is_not_used() -> None:

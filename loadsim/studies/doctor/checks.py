@@ -140,7 +140,7 @@ def _are_stamped() -> bool:
                 if not ask(mine):
                     return False
                 theirs.sendall(b"stamp")
-                return receive(mine, 100)[1] > 0
+                return receive(mine.recvmsg, 100)[1] > 0
     except OSError:
         return False
 
