@@ -113,7 +113,8 @@ class Ticks:
         place = self._size - operator.length_hint(self._iterator)
         self.readings += place - self._set_to
         self._set_to = place + ns // STEP_NS
-        self._iterator.__setstate__(self._set_to)
+        # From Python 3.12 on an iterator of a range is set relative to where it is.
+        self._iterator.__setstate__(self._set_to - place if sys.version_info >= (3, 12) else self._set_to)
 
 
 class World:
