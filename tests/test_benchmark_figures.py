@@ -201,6 +201,13 @@ def test_targets_differ_by_scheme(scheme: str, target: float) -> None:
         assert (keyed["loadsim_target"], keyed["loadsim_target_met"]) == (target, met)
 
 
+def test_a_target_that_is_met_with_the_compiled_step_alone_says_so() -> None:
+    rates = {"loadsim": 1000.0, "loadsim-compiled": 1200.0, "wrk-keyed": 1000.0}
+    page = peer_report.markdown(peer_report.document(Sitting(rows_of("http", rates), 1, 1.0)))
+    (line,) = (line for line in page.splitlines() if "key prepared once | 1.00 |" in line)
+    assert line.endswith("| 1.1 | no | yes |")
+
+
 def test_a_tool_that_is_not_there_has_a_row_that_says_so() -> None:
     found = peer_report.document(Sitting(rows_of("http", {"loadsim": 2.0, "oha-static": 0.0}), 1, 1.0))
     assert "| oha, one static request | missing |" in peer_report.markdown(found)
