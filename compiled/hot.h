@@ -141,7 +141,10 @@ int hand_over(PyObject *call, PyObject *connection);
 
 #define RECORD 16384 /* The most that one record holds. */
 
-Py_ssize_t open_record(PyObject *tls, const char *arrived, Py_ssize_t size, char *room, Py_ssize_t largest, int *put);
+/* What is left to do with what arrived: all; to open it, since OpenSSL has it; to raise the error that it met in it. */
+typedef enum { ALL, OPENING, ITS_ERROR } Left;
+
+Py_ssize_t open_record(PyObject *tls, const char *arrived, Py_ssize_t size, char *room, Py_ssize_t largest, Left *left);
 Py_ssize_t seal_record(PyObject *tls, const char *data, Py_ssize_t size, char *room, Py_ssize_t largest);
 
 /* -- the functions of the module ---------------------------------------------------------------------------------- */

@@ -60,9 +60,22 @@ receive(int fd, char *room, Py_ssize_t size, long long *stamp)
     }
 }
 
-/* As TlsSession.open: what came in the records that are whole now, as bytes. `put`: OpenSSL has it already. */
+/* Raise ssl.SSLError. */
+static void
+raise_tls_error(const char *why)
+{
+    PyObject *ssl = PyImport_ImportModule("ssl"), *kind = ssl == NULL ? NULL : PyObject_GetAttrString(ssl, "SSLError");
+    PyObject *error = kind == NULL ? NULL : PyObject_CallFunction(kind, "is", 1, why); /* SSL_ERROR_SSL */
+    if (error != NULL)
+        PyErr_SetObject(kind, error);
+    Py_XDECREF(error);
+    Py_XDECREF(kind);
+    Py_XDECREF(ssl);
+}
+
+/* As TlsSession.open: what came in the records that are whole now, as bytes. */
 static PyObject *
-opened(PyObject *tls, const char *arrived, Py_ssize_t size, int put)
+opened(PyObject *tls, const char *arrived, Py_ssize_t size, Left left)
 {
     if (size == 0)
         return PyObject_CallMethod(tls, "open", "y", "");
@@ -70,10 +83,14 @@ opened(PyObject *tls, const char *arrived, Py_ssize_t size, int put)
     if (sealed == NULL)
         return NULL;
     PyObject *data = NULL, *length = NULL, *pending = NULL;
-    PyObject *done = put ? Py_NewRef(Py_None) : PyObject_CallOneArg(get(tls, PUT), sealed);
+    PyObject *done = left == ALL ? PyObject_CallOneArg(get(tls, PUT), sealed) : Py_NewRef(Py_None);
     if (done == NULL || (length = PyLong_FromSsize_t(size)) == NULL)
         goto end;
     data = PyObject_CallOneArg(get(tls, DECRYPT), length);
+    if (left == ITS_ERROR && data != NULL) { /* asked once more, OpenSSL only says that the session is over */
+        Py_CLEAR(data);
+        raise_tls_error("an alert, or what is no record");
+    }
     if (data == NULL || !PyBytes_CheckExact(data))
         goto end;
     pending = PyObject_GetAttrString(get(tls, ARRIVED), "pending");
@@ -162,15 +179,15 @@ typedef struct {
 static int
 open_all(Came *came, PyObject *tls, char *plain)
 {
-    int put;
-    Py_ssize_t size = open_record(tls, came->bytes, came->size, plain, CHUNK, &put);
+    Left left;
+    Py_ssize_t size = open_record(tls, came->bytes, came->size, plain, CHUNK, &left);
     if (size > 0) {
         came->bytes = plain;
         came->size = size;
         return 0;
     }
     Py_INCREF(tls);
-    came->data = opened(tls, came->bytes, came->size, put);
+    came->data = opened(tls, came->bytes, came->size, left);
     Py_DECREF(tls);
     if (came->data == NULL)
         return -1;
@@ -196,10 +213,10 @@ read_usual(Reading *reading, PyObject *connection, int over_tls, int ask)
     if (got < 0 || (over_tls && open_all(&came, get(connection, TLS_OF), plain)))
         return PyErr_ExceptionMatches(PyExc_OSError) ? hand_over(reading->unread, connection) : -1;
     long long now = clock_ns();
-    PyObject *known = get(reading->memo, DATA), *pending = get(connection, PENDING);
     int failed = note_receipt(reading, connection, stamp, now);
     if (failed)
         goto end;
+    PyObject *known = get(reading->memo, DATA), *pending = get(connection, PENDING);
     if (known != NULL && PyBytes_CheckExact(known) && came.size == PyBytes_GET_SIZE(known)
         && memcmp(came.bytes, PyBytes_AS_STRING(known), (size_t)came.size) == 0 && holds(reader, READER)
         && get(reader, STARTED) == Py_False && pending != NULL && PyBytes_CheckExact(pending)

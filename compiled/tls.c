@@ -2,7 +2,7 @@
  *
  * A session's SSL is a member of ssl's own object, whose place is private to CPython: it is used in the versions named
  * here only, and where the SSL names that object as its owner. Whatever is not one whole record of data, or fails, is
- * left to ssl, which raises what it raises: OpenSSL says the same again when it is asked again.
+ * left to ssl, which asks OpenSSL once more and raises what it raises.
  */
 
 #include "hot.h"
@@ -25,35 +25,47 @@ static struct {
     int (*put)(BIO *, const void *, int);
     int (*take)(BIO *, void *, int);
     long (*control)(BIO *, int, long, void *);
+    int (*has_pending)(const SSL *);
+    unsigned long (*last_error)(void);
 } openssl;
 static enum { NOT_TRIED, MISSING, FOUND } found;
-static PyTypeObject *session_type; /* ssl's own; it lives as long as its module does. */
+static PyTypeObject *session_type; /* ssl's own. */
+
+/* The library that ssl is bound to, by way of ssl's own file: another may be loaded beside it. NULL where there is no
+ * such file, or OpenSSL is a part of it. */
+static void *
+library_of_ssl(void)
+{
+    PyObject *module = PyImport_ImportModule("_ssl");
+    PyObject *file = module == NULL ? NULL : PyObject_GetAttrString(module, "__file__");
+    const char *path = file == NULL ? NULL : PyUnicode_AsUTF8(file);
+    void *own = path == NULL ? NULL : dlopen(path, RTLD_NOW | RTLD_NOLOAD);
+    PyErr_Clear();
+    Py_XDECREF(file);
+    Py_XDECREF(module);
+    return own;
+}
 
 static void
 look_for_openssl(void)
 {
-    static const struct {
-        const char *ssl, *crypto;
-    } libraries[] = {{"libssl.so.3", "libcrypto.so.3"}, {"libssl.so.1.1", "libcrypto.so.1.1"}};
+    void *own = library_of_ssl();
     found = MISSING;
-    for (size_t i = 0; i < Py_ARRAY_LENGTH(libraries); i++) {
-        void *ssl = dlopen(libraries[i].ssl, RTLD_NOW | RTLD_NOLOAD);
-        void *crypto = dlopen(libraries[i].crypto, RTLD_NOW | RTLD_NOLOAD);
-        if (ssl == NULL || crypto == NULL)
-            continue;
-        *(void **)&openssl.read = dlsym(ssl, "SSL_read");
-        *(void **)&openssl.write = dlsym(ssl, "SSL_write");
-        *(void **)&openssl.arrived = dlsym(ssl, "SSL_get_rbio");
-        *(void **)&openssl.leaving = dlsym(ssl, "SSL_get_wbio");
-        *(void **)&openssl.owner = dlsym(ssl, "SSL_get_ex_data");
-        *(void **)&openssl.put = dlsym(crypto, "BIO_write");
-        *(void **)&openssl.take = dlsym(crypto, "BIO_read");
-        *(void **)&openssl.control = dlsym(crypto, "BIO_ctrl");
-        if (openssl.read && openssl.write && openssl.arrived && openssl.leaving && openssl.owner && openssl.put
-            && openssl.take && openssl.control)
-            found = FOUND;
+    if (own == NULL)
         return;
-    }
+    *(void **)&openssl.read = dlsym(own, "SSL_read");
+    *(void **)&openssl.write = dlsym(own, "SSL_write");
+    *(void **)&openssl.arrived = dlsym(own, "SSL_get_rbio");
+    *(void **)&openssl.leaving = dlsym(own, "SSL_get_wbio");
+    *(void **)&openssl.owner = dlsym(own, "SSL_get_ex_data");
+    *(void **)&openssl.has_pending = dlsym(own, "SSL_has_pending");
+    *(void **)&openssl.put = dlsym(own, "BIO_write");
+    *(void **)&openssl.take = dlsym(own, "BIO_read");
+    *(void **)&openssl.control = dlsym(own, "BIO_ctrl");
+    *(void **)&openssl.last_error = dlsym(own, "ERR_peek_last_error");
+    if (openssl.read && openssl.write && openssl.arrived && openssl.leaving && openssl.owner && openssl.has_pending
+        && openssl.put && openssl.take && openssl.control && openssl.last_error)
+        found = FOUND;
 }
 
 /* The SSL of a TlsSession, by the `method` of ssl's that the session would call; NULL where it cannot be reached. */
@@ -75,7 +87,7 @@ ssl_of(PyObject *tls, int method_of)
     if (object == NULL)
         return NULL;
     if (session_type == NULL && strcmp(Py_TYPE(object)->tp_name, "_ssl._SSLSocket") == 0)
-        session_type = Py_TYPE(object);
+        session_type = (PyTypeObject *)Py_NewRef((PyObject *)Py_TYPE(object));
     if (!Py_IS_TYPE(object, session_type))
         return NULL;
     SSL *ssl = ((struct beginning *)object)->ssl;
@@ -92,22 +104,24 @@ waits(BIO *bio)
     return openssl.control(bio, PENDING_BYTES, 0, NULL) != 0;
 }
 
-/* Open one whole record into `room`: the size of what is in it. 0 where ssl must go on; `put`: and what arrived is with
- * it already. */
+/* Open one whole record into `room`: the size of what is in it. 0 where ssl must go on, from `left`. */
 Py_ssize_t
-open_record(PyObject *tls, const char *arrived, Py_ssize_t size, char *room, Py_ssize_t largest, int *put)
+open_record(PyObject *tls, const char *arrived, Py_ssize_t size, char *room, Py_ssize_t largest, Left *left)
 {
-    *put = 0;
+    *left = ALL;
     if (size < HEAD || arrived[0] != APPLICATION_DATA
         || size - HEAD != ((unsigned char)arrived[3] << 8 | (unsigned char)arrived[4]))
         return 0;
     SSL *ssl = ssl_of(tls, DECRYPT);
     BIO *bio = ssl == NULL ? NULL : openssl.arrived(ssl);
-    if (bio == NULL || waits(bio) || openssl.put(bio, arrived, (int)size) != size)
+    /* A part of a record may have come before: then this is no record, whatever it looks like. */
+    if (bio == NULL || waits(bio) || openssl.has_pending(ssl) || openssl.put(bio, arrived, (int)size) != size)
         return 0;
-    *put = 1;
     int got = openssl.read(ssl, room, (int)largest);
-    return got > 0 ? got : 0;
+    if (got > 0)
+        return got;
+    *left = openssl.last_error() ? ITS_ERROR : OPENING;
+    return 0;
 }
 
 /* Make a record of `data` in `room`: its size. 0 where ssl must do it, and nothing was done that it would not do. */
@@ -120,7 +134,7 @@ seal_record(PyObject *tls, const char *data, Py_ssize_t size, char *room, Py_ssi
     if (written <= 0)
         return 0;
     int sealed = openssl.take(bio, room, (int)largest);
-    if (written != size || sealed <= 0) { /* what fits a record is not written in parts */
+    if (written != size || sealed <= 0 || waits(bio)) { /* what fits a record is not written in parts */
         PyErr_SetString(PyExc_SystemError, "OpenSSL took a part of a record");
         return -1;
     }

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import socket
 import ssl
+import time
 from typing import Any
 
 import pytest
@@ -156,6 +159,31 @@ def test_a_peer_that_misses_our_certificate_is_told_as_such() -> None:
     assert result.column(Column.sent)[0] > 0
     (sample,) = result.samples
     assert "certificate required" in sample.error
+
+
+def below(sock: socket.socket, data: bytes) -> None:
+    """Send what the server's TLS knows nothing of."""
+    with socket.socket(fileno=os.dup(sock.fileno())) as raw:
+        raw.sendall(data)
+
+
+@pytest.mark.parametrize("pieces", [1, 2])
+def test_what_only_looks_like_a_record_ends_its_event_and_the_next_has_a_new_session(pieces: int) -> None:
+    record = b"\x17\x03\x03\x00\x40" + bytes(64)
+
+    def forges(peer: Peer) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        peer.request()
+        below(peer.sock, record[: len(record) // pieces])
+        if pieces == 2:
+            time.sleep(0.05)  # so that it is read in two pieces; in one, it is the other case
+            below(peer.sock, record[len(record) // 2 :])
+
+    with Server(forges, tls="localhost") as server:
+        result = run(secured(server.url, 4), direct)
+    assert result.outcomes == ["200", "tls", "200", "tls"]
+    assert "decryption failed or bad record mac" in result.samples[0].error
 
 
 def secured(url: str, events: int, **target: Any) -> Scenario:
