@@ -40,8 +40,10 @@ class FakeSocket:
         self.written += data
         return len(data)
 
-    def recv(self, size: int) -> bytes:
+    def recv(self, size: int, room: int = 0) -> bytes:
         raise BlockingIOError
+
+    recvmsg = recv
 
     def fileno(self) -> int:
         return -1
