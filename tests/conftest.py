@@ -54,6 +54,10 @@ TOGETHER = (
 """What is made once for a whole file is dear in these: where tests are shared out, each goes to one process, first."""
 
 
+DEAR = ("aws-sns-v1", "paypal")
+"""Schemes that sign with RSA keys as `aws-sns` does: what takes seconds with each is tried with that one every time."""
+
+
 def slow_but(quick: Collection[Any], values: Iterable[Any], *, several: bool = False, long: bool = False) -> list[Any]:
     """What a test is parametrized with: slow, but for the values that are to be tried every time.
 

@@ -214,6 +214,7 @@ def test_the_installed_commands_have_their_files(installed: Installed, arguments
     assert done.stdout
 
 
+@pytest.mark.long
 def test_an_editable_install_reads_the_scenarios_where_they_are(source: Path, tmp_path: Path) -> None:
     edited = environment(tmp_path, "--no-build-isolation", "-e", str(source))
     (source / "scenarios" / "added.toml").write_text("# Is it seen?\n", encoding="utf-8")

@@ -19,6 +19,7 @@ from loadsim.model import NS_PER_S, Secret, SignedRequest, UsageError, case_kind
 from loadsim.plan import Case, EventMix, Scenario, from_document
 from loadsim.secret_sources import new_secret
 from loadsim.signing import Rejection, Scheme, family, scheme, scheme_names
+from tests.conftest import DEAR, slow_but
 
 NOW_NS = 1_746_123_456_789_000_000
 NOW_S = NOW_NS / NS_PER_S
@@ -116,7 +117,7 @@ def kinds_of(chosen: Scheme) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("name", SCHEMES)
+@pytest.mark.parametrize("name", slow_but(set(SCHEMES) - set(DEAR), SCHEMES, long=True))
 def test_a_case_is_refused_for_what_was_done_to_it_and_nothing_else(name: str) -> None:
     chosen = scheme(name)
     kinds = kinds_of(chosen)

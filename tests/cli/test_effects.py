@@ -255,7 +255,7 @@ def says(ended: Ran, problem: str) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize("kind", list(HOSTILE))
+@pytest.mark.parametrize("kind", slow_but(["wrong", "never over"], HOSTILE, long=True))
 def test_a_hostile_source_ends_nothing_but_its_own_use(run: Run, kind: str) -> None:
     with serving(Endpoint().handle) as url, serving_raw(HOSTILE[kind][0]) as source:
         began = time.monotonic()
@@ -325,6 +325,8 @@ def test_ctrl_c_ends_the_wait_and_keeps_the_effects_so_far(run: Run) -> None:
     assert (result["effects"]["done"], result["effects"]["undone"]) == (30, 70)
 
 
+@pytest.mark.slow
+@pytest.mark.long
 def test_the_steps_of_a_search_see_their_effects(run: Run) -> None:
     write()
     options = ("--by", "effects", "--from", "20/s", "--to", "20/s", "--step", "1s", "--settle", "0s", "-q")

@@ -155,7 +155,12 @@ async def test_studies_keep_what_they_have(
 @pytest.mark.parametrize(
     ("command", "words", "kept"),
     [
-        (("bench", "receiver", "--step", "1s"), "step 1 of at most", "reports/*/receiver.json"),
+        pytest.param(
+            ("bench", "receiver", "--step", "1s"),
+            "step 1 of at most",
+            "reports/*/receiver.json",
+            marks=(pytest.mark.slow, pytest.mark.long),
+        ),
         (("bench", "verify", "--scheme", "trackpilots", "--rounds", "1000"), "", "reports/*/verify.json"),
     ],
 )
@@ -182,6 +187,7 @@ async def test_the_calibration_is_interrupted_and_leaves_no_process(tmp_path: Pa
 
 
 @pytest.mark.slow
+@pytest.mark.long
 async def test_a_run_whose_receiver_is_stopped_for_good_says_that_its_ledger_is_not_whole(tmp_path: Path) -> None:
     options = ("-r", "50/s", "-d", "1s", "--timeout", "1s", "--objective", "lost: count == 0")
     async with started("run", "embedded", *options, cwd=tmp_path) as process:

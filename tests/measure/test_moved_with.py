@@ -19,6 +19,7 @@ from loadsim.measure.result_watches import WatchSeries
 from loadsim.measure.strata import StratumNames
 from loadsim.measure.tally import Tally
 from loadsim.model import NS_PER_S
+from tests.conftest import slow_but
 from tests.measure.runs import HERE, RUN
 from tests.processes import PROCESSES, Drawn, Process, rows_of
 
@@ -75,7 +76,7 @@ def wandering(random: np.random.Generator, coefficient: float = 0.8) -> Floats:
     return 50 + 10 * values
 
 
-@pytest.mark.parametrize("process", PROCESSES, ids=lambda process: process.name)
+@pytest.mark.parametrize("process", slow_but(PROCESSES[-4:], PROCESSES, long=True), ids=lambda process: process.name)
 def test_of_a_run_without_a_change_nothing_is_said(process: Process) -> None:
     random, claims = np.random.default_rng(7), 0
     for _ in range(5):

@@ -57,6 +57,7 @@ def careless():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 async def test_a_sitting_measures_what_is_right_and_names_what_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
