@@ -161,7 +161,7 @@ def reader(
 @pytest.mark.parametrize(
     "page",
     [
-        pytest.param(page, marks=() if page in ("README", "first-event", "http2") else pytest.mark.long)
+        pytest.param(page, marks=() if page in ("README", "http2") else pytest.mark.long)
         for page in PAGES
         if to_type(page)
     ],

@@ -215,8 +215,8 @@ duration = "200ms"
 """
 
 
-@pytest.mark.parametrize("scheme", slow_but(["square"], ["slack", "square", "trackpilots"]))
-@pytest.mark.parametrize("epoch", slow_but([EPOCH], [EPOCH, ()]), ids=["epoch", "now"])
+@pytest.mark.parametrize("scheme", slow_but(["square"], ["slack", "square", "trackpilots"], long=True))
+@pytest.mark.parametrize("epoch", slow_but([EPOCH], [EPOCH, ()], long=True), ids=["epoch", "now"])
 def test_each_attempt_of_a_retried_event_is_made_again(
     scheme: str, epoch: tuple[str, ...], run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

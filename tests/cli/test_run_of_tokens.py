@@ -35,7 +35,7 @@ def test_a_thousand_events_are_accepted(run: Run, name: str) -> None:
     assert result["receiver"]["verified"] == 1_000
 
 
-@pytest.mark.parametrize("name", slow_but(TOKENS[:1], TOKENS))
+@pytest.mark.parametrize("name", slow_but(TOKENS[:1], TOKENS, long=True))
 def test_no_forged_event_of_a_run_is_accepted(run: Run, name: str) -> None:
     found = scheme(name)
     kinds = [

@@ -234,6 +234,7 @@ def test_copied_is_what_is_shown(user: User) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_load_run_is_watched_to_its_end_and_its_report_read(user: User) -> None:
     page = user.page
     page.get_by_role("link", name="Load runs").click()

@@ -129,6 +129,7 @@ async def test_ctrl_c_lets_what_is_under_way_end_on_every_host(shared: Cluster, 
 
 
 @pytest.mark.slow
+@pytest.mark.long
 async def test_a_launcher_that_is_killed_leaves_no_load_behind(shared: Cluster, tmp_path: Path) -> None:
     options = ("-r", "100/s", "-d", "1h", "--cluster", shared.address)
     async with endpoint() as served, started("run", served.url, *options, cwd=tmp_path) as process:
@@ -265,6 +266,7 @@ def _ip(line: str) -> str:
 
 @pytest.mark.slow
 @pytest.mark.needs("ip")
+@pytest.mark.long
 async def test_a_host_that_is_cut_off_is_lost_and_the_others_go_on(tmp_path: Path, two_hosts: dict[str, str]) -> None:
     here = "10.219.77.1"
     within = {address: ("ip", "netns", "exec", name) for address, name in two_hosts.items()}

@@ -77,6 +77,7 @@ def test_charts_are_drawn(browser: Browser, tmp_path: Path, scheme: str, size: V
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_change_of_colours_redraws_and_paper_is_light(browser: Browser, tmp_path: Path) -> None:
     context = browser.new_context(viewport=WIDE, color_scheme="light")
     watched = Watched(context.new_page())
