@@ -137,6 +137,10 @@ PyObject *caught(void);
 /* Hand the present exception to `call(connection, error)`. */
 int hand_over(PyObject *call, PyObject *connection);
 
+/* For dlsym: a module of Python's with the libraries that it is bound to, whatever else is loaded beside them. NULL where
+ * it has no file of its own. */
+void *library_behind(const char *name);
+
 /* -- TLS ---------------------------------------------------------------------------------------------------------- */
 
 #define RECORD 16384 /* The most that one record holds. */

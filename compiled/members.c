@@ -2,6 +2,7 @@
 
 #include "hot.h"
 
+#include <dlfcn.h>
 #include <structmember.h>
 
 PyTypeObject *kinds[KINDS];
@@ -46,6 +47,19 @@ hand_over(PyObject *call, PyObject *connection)
     int failed = told(PyObject_CallFunctionObjArgs(call, connection, error, NULL));
     Py_DECREF(error);
     return failed;
+}
+
+void *
+library_behind(const char *name)
+{
+    PyObject *module = PyImport_ImportModule(name);
+    PyObject *file = module == NULL ? NULL : PyObject_GetAttrString(module, "__file__");
+    const char *path = file == NULL ? NULL : PyUnicode_AsUTF8(file);
+    void *library = path == NULL ? NULL : dlopen(path, RTLD_NOW | RTLD_NOLOAD);
+    PyErr_Clear();
+    Py_XDECREF(file);
+    Py_XDECREF(module);
+    return library;
 }
 
 static int

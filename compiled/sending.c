@@ -99,7 +99,15 @@ send_plain(const Request *request, Py_ssize_t size, PyObject *connection)
     return failed ? -1 : 1;
 }
 
-/* Encrypt a request that fits one record, and write it: 1; 0 where `seal` must do it. */
+/* Write a request of `size` in its records. */
+static int
+write_records(PyObject *connection, const char *records, Py_ssize_t length, Py_ssize_t size)
+{
+    long long over = length - size;
+    return put_number(connection, OVERHEAD, over) || write_first(connection, records, length, over) ? -1 : 0;
+}
+
+/* Encrypt a request that fits one record, and write it: 1; 0 where `send_sealed` must do it. */
 static int
 send_record(const Request *request, Py_ssize_t size, PyObject *connection)
 {
@@ -110,16 +118,15 @@ send_record(const Request *request, Py_ssize_t size, PyObject *connection)
     Py_ssize_t sealed = seal_record(get(connection, TLS_OF), plain, size, room, sizeof room);
     if (sealed <= 0)
         return (int)sealed;
-    long long over = sealed - size;
-    return put_number(connection, OVERHEAD, over) || write_first(connection, room, sealed, over) ? -1 : 1;
+    return write_records(connection, room, sealed, size) ? -1 : 1;
 }
 
-/* Encrypt a request as TlsSession.seal does, and note in `sealed` what is to be written: connection, bytes, overhead.
- * Where the session has ended the connection is told, and nothing noted. */
+/* Encrypt a request as TlsSession.seal does, and write it. Where the session has ended the connection hears of it, and
+ * nothing is written. */
 static int
-seal(const Request *request, Py_ssize_t size, PyObject *connection, PyObject *sealed)
+send_sealed(const Request *request, Py_ssize_t size, PyObject *connection)
 {
-    PyObject *tls = Py_NewRef(get(connection, TLS_OF)), *records = NULL, *note = NULL;
+    PyObject *tls = Py_NewRef(get(connection, TLS_OF)), *records = NULL;
     PyObject *data = PyBytes_FromStringAndSize(NULL, size), *done = NULL;
     int failed = -1;
     if (data == NULL)
@@ -141,30 +148,13 @@ seal(const Request *request, Py_ssize_t size, PyObject *connection, PyObject *se
         PyErr_SetString(PyExc_TypeError, "TLS gave no bytes");
         goto end;
     }
-    if (put_number(connection, OVERHEAD, PyBytes_GET_SIZE(records) - size)
-        || (note = PyTuple_Pack(2, connection, records)) == NULL)
-        goto end;
-    failed = PyList_Append(sealed, note);
+    failed = write_records(connection, PyBytes_AS_STRING(records), PyBytes_GET_SIZE(records), size);
 end:
     Py_DECREF(tls);
     Py_XDECREF(data);
     Py_XDECREF(done);
     Py_XDECREF(records);
-    Py_XDECREF(note);
     return failed;
-}
-
-static int
-send_sealed(PyObject *sealed)
-{
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(sealed); i++) {
-        PyObject *connection = PyTuple_GET_ITEM(PyList_GET_ITEM(sealed, i), 0);
-        PyObject *records = PyTuple_GET_ITEM(PyList_GET_ITEM(sealed, i), 1);
-        long long over = number_of(connection, OVERHEAD);
-        if (over < 0 || write_first(connection, PyBytes_AS_STRING(records), PyBytes_GET_SIZE(records), over))
-            return -1;
-    }
-    return 0;
 }
 
 /* Fill in the line that names the delivery; `names` as `send_all` has it. Its first part is a new reference. */
@@ -199,7 +189,7 @@ named(Request *request, PyObject *names, PyObject *index)
 
 /* Send one of `made`: (connection, (headers, body), index). */
 static int
-send_one(PyObject *one, PyObject *head, PyObject *names, PyObject *sealed)
+send_one(PyObject *one, PyObject *head, PyObject *names)
 {
     Request request = {.head = head};
     PyObject *pair;
@@ -220,7 +210,7 @@ send_one(PyObject *one, PyObject *head, PyObject *names, PyObject *sealed)
     Py_ssize_t size = framed(&request);
     int done = over_tls ? send_record(&request, size, connection) : send_plain(&request, size, connection);
     if (done == 0)
-        done = seal(&request, size, connection, sealed);
+        done = send_sealed(&request, size, connection);
     Py_DECREF(request.name);
     return done < 0 ? -1 : 0;
 }
@@ -228,8 +218,8 @@ send_one(PyObject *one, PyObject *head, PyObject *names, PyObject *sealed)
 const char send_all_doc[] =
     "send_all(made, head, names)\n--\n\n"
     "See DirectTransport.send_all. `names`: the lines that name deliveries, by index; or what stands before and behind the\n"
-    "index in each of them. What is not encrypted is put together and written one by one: in C nothing is gained by\n"
-    "putting all together first.";
+    "index in each of them. Requests are put together and written one by one: in C nothing is gained by putting all\n"
+    "together first.";
 
 PyObject *
 send_all(PyObject *module, PyObject *const *given, Py_ssize_t count)
@@ -241,16 +231,14 @@ send_all(PyObject *module, PyObject *const *given, Py_ssize_t count)
         PyErr_SetString(PyExc_TypeError, "send_all: wrong arguments");
         return NULL;
     }
-    PyObject *all = PyObject_GetIter(given[0]), *sealed = PyList_New(0), *one;
-    int failed = all == NULL || sealed == NULL;
+    PyObject *all = PyObject_GetIter(given[0]), *one;
+    int failed = all == NULL;
     while (!failed && (one = PyIter_Next(all)) != NULL) {
-        failed = send_one(one, given[1], given[2], sealed);
+        failed = send_one(one, given[1], given[2]);
         Py_DECREF(one);
     }
-    failed = failed || PyErr_Occurred() || send_sealed(sealed);
     Py_XDECREF(all);
-    Py_XDECREF(sealed);
-    if (failed)
+    if (failed || PyErr_Occurred())
         return NULL;
     Py_RETURN_NONE;
 }

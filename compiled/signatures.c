@@ -25,12 +25,9 @@ const char find_sha256_doc[] = "find_sha256()\n--\n\nWhether `sha256_state` and 
 PyObject *
 find_sha256(PyObject *module, PyObject *ignored)
 {
-    static const char *const names[] = {"libcrypto.so.3", "libcrypto.so.1.1"};
     static const unsigned char known[] = {0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea};
-    for (size_t i = 0; i < Py_ARRAY_LENGTH(names); i++) {
-        void *library = dlopen(names[i], RTLD_NOW | RTLD_NOLOAD);
-        if (library == NULL)
-            continue;
+    void *library = library_behind("_hashlib");
+    if (library != NULL) {
         *(void **)&sha.init = dlsym(library, "SHA256_Init");
         *(void **)&sha.update = dlsym(library, "SHA256_Update");
         *(void **)&sha.final = dlsym(library, "SHA256_Final");

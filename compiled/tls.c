@@ -31,25 +31,10 @@ static struct {
 static enum { NOT_TRIED, MISSING, FOUND } found;
 static PyTypeObject *session_type; /* ssl's own. */
 
-/* The library that ssl is bound to, by way of ssl's own file: another may be loaded beside it. NULL where there is no
- * such file, or OpenSSL is a part of it. */
-static void *
-library_of_ssl(void)
-{
-    PyObject *module = PyImport_ImportModule("_ssl");
-    PyObject *file = module == NULL ? NULL : PyObject_GetAttrString(module, "__file__");
-    const char *path = file == NULL ? NULL : PyUnicode_AsUTF8(file);
-    void *own = path == NULL ? NULL : dlopen(path, RTLD_NOW | RTLD_NOLOAD);
-    PyErr_Clear();
-    Py_XDECREF(file);
-    Py_XDECREF(module);
-    return own;
-}
-
 static void
 look_for_openssl(void)
 {
-    void *own = library_of_ssl();
+    void *own = library_behind("_ssl");
     found = MISSING;
     if (own == NULL)
         return;
