@@ -3,7 +3,8 @@
 Most tests that start the command want its process (signals, exit code, streams, shards as its children) and not its
 imports, which take longer than what is tested. One server per test process imports the command once and forks a child
 for each that is wanted; the child is led through `main` as `python -m loadsim` would lead it. Where the start itself
-is the point, tests start the interpreter; so do the shards and receivers of these children, as ever.
+is the point, tests start the interpreter; so do the receivers of these children, as ever. Where only the end of a
+command matters, its first shard is forked from it too, see `_shards_are_forked`.
 """
 
 from __future__ import annotations
@@ -20,13 +21,20 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import SimpleNamespace
+from typing import Any, NamedTuple, NoReturn
 
-ALSO = ("aiohttp.web", "loadsim.receiver.embedded", "loadsim.report.html_page", "loadsim.run.spec_of_options", "uvloop")
-"""What commands import when they need it, beside the modules of the commands themselves."""
+from loadsim.cli.main import COMMANDS, main
+
+ALSO = (
+    *("aiohttp.web", "loadsim.receiver.embedded", "loadsim.report.html_page", "loadsim.run.spec_of_options", "uvloop"),
+    *("loadsim.engine.direct_transport", "loadsim.engine.shard", "loadsim.run.run_secrets"),
+)
+"""What commands and shards import when they need it, beside the modules of the commands themselves."""
 LEFT_OUT = ("dashboard",)
 """Commands that need an extra."""
 LARGEST_ORDER = 1_000_000
@@ -120,11 +128,11 @@ def _address() -> str:
     return f"{_server[1].name}/s"
 
 
-async def start(*arguments: str, cwd: Path, env: Mapping[str, str]) -> Command:
-    """Start `loadsim` with these arguments in `cwd`; nothing is on its stdin."""
+async def start(*arguments: str, cwd: Path, env: Mapping[str, str], forked: bool = False) -> Command:
+    """Start `loadsim` with these arguments in `cwd`; nothing is on its stdin. `forked`: its first shard is forked."""
     channel = socket.socket(socket.AF_UNIX)
     channel.connect(_address())
-    order = json.dumps({"arguments": arguments, "cwd": str(cwd), "env": dict(env)}).encode() + b"\n"
+    order = json.dumps({"arguments": arguments, "cwd": str(cwd), "env": dict(env), "forked": forked}).encode() + b"\n"
     (out, out_end), (err, err_end), nothing = os.pipe(), os.pipe(), os.open(os.devnull, os.O_RDONLY)
     socket.send_fds(channel, [order], [nothing, out_end, err_end])
     for end in (nothing, out_end, err_end):
@@ -216,13 +224,61 @@ def _become(order: dict[str, Any]) -> list[str]:
     os.environ.update(order["env"])  # noqa: TID251
     time.tzset()
     sys.path.insert(0, order["cwd"])
+    if order["forked"]:
+        _shards_are_forked()
     arguments: list[str] = order["arguments"]
     return arguments
 
 
-if __name__ == "__main__":
-    from loadsim.cli.main import COMMANDS, main
+def _shards_are_forked() -> None:
+    """Fork the shard that this command starts before its event loop runs: it has everything imported already, which a
+    new interpreter would take longer for than most tests take for all the rest."""
+    from loadsim.launch import shard_process
 
+    shard_process.subprocess = SimpleNamespace(Popen=_Shard, PIPE=subprocess.PIPE)  # type: ignore[assignment]
+
+
+class _Shard(subprocess.Popen[bytes]):
+    """`loadsim shard`, forked from here, or started where an event loop runs or other threads do."""
+
+    def _execute_child(self, args: Any, *others: Any) -> None:
+        if asyncio._get_running_loop() is not None or threading.active_count() > 1:
+            super()._execute_child(args, *others)  # type: ignore[misc]
+            return
+        environment, stdin, stdout = others[5], others[9], others[12]
+        self.pid = os.fork()
+        if self.pid:
+            self._child_created = True
+            os.close(stdin)
+            os.close(stdout)
+            return
+        _be_a_shard(environment, stdin, stdout)
+
+
+def _be_a_shard(environment: Mapping[str, str], stdin: int, stdout: int) -> NoReturn:
+    """What `python -P -m loadsim shard` does with these surroundings."""
+    code = 1
+    try:
+        os.setsid()
+        os.dup2(stdin, 0)
+        os.dup2(stdout, 1)
+        os.closerange(STREAMS, os.sysconf("SC_OPEN_MAX"))
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        os.environ.clear()  # noqa: TID251 - a process's own surroundings
+        os.environ.update(environment)  # noqa: TID251
+        sys.argv = ["loadsim", "shard"]
+        sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115, PTH123 - for good
+        main()
+    except SystemExit as done:
+        code = done.code if isinstance(done.code, int) else 1
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
     for module in (*(f"loadsim.cli.{name}" for name, _, _ in COMMANDS.values() if name not in LEFT_OUT), *ALSO):
         importlib.import_module(module)
     wanted = serve(sys.argv[1])

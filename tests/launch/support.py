@@ -120,10 +120,11 @@ async def started(
     cwd: Path,
     env: Mapping[str, str] | None = None,
     command: tuple[str, ...] = (),
+    forked: bool = False,
 ) -> AsyncIterator[Command]:
     """`loadsim` with the secret in its environment; it does not outlive the context, whatever happens there.
 
-    `command`: how it is to be started, where that matters.
+    `command`: how it is to be started, where that matters. `forked`: its shards are no matter, see `tests.commands`.
     """
     words = tuple(map(str, arguments))
     surroundings = {**os.environ, SECRET_ENV: SECRET, **(env or {})}  # noqa: TID251 - a child's surroundings
@@ -139,7 +140,7 @@ async def started(
             env=surroundings,
         )
     else:
-        process = await commands.start(*words, cwd=cwd, env=surroundings)
+        process = await commands.start(*words, cwd=cwd, env=surroundings, forked=forked)
     try:
         yield process
     finally:
@@ -158,7 +159,7 @@ async def finish(process: Command, within_s: float = PATIENCE_S) -> Done:
 
 async def loadsim(*arguments: str | Path, cwd: Path, env: Mapping[str, str] | None = None) -> Done:
     """Run `loadsim` to its end."""
-    async with started(*arguments, cwd=cwd, env=env) as process:
+    async with started(*arguments, cwd=cwd, env=env, forked=True) as process:
         return await finish(process)
 
 
