@@ -3,8 +3,8 @@
 Most tests that start the command want its process (signals, exit code, streams, shards as its children) and not its
 imports, which take longer than what is tested. One server per test process imports the command once and forks a child
 for each that is wanted; the child is led through `main` as `python -m loadsim` would lead it. Where the start itself
-is the point, tests start the interpreter; so do the receivers of these children, as ever. Where only the end of a
-command matters, its first shard is forked from it too, see `_shards_are_forked`.
+is the point, tests start the interpreter; so do the receivers of these children, as ever. Shards come from the server
+too where no test looks for them among the processes, see `Shard`.
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from loadsim.cli.main import COMMANDS, main
+from loadsim.launch import shard_process
+from loadsim.report import packed_text, plotly_script
 
 ALSO = (
     *("aiohttp.web", "loadsim.receiver.embedded", "loadsim.report.html_page", "loadsim.run.spec_of_options", "uvloop"),
@@ -96,9 +98,13 @@ _server: tuple[subprocess.Popen[bytes], tempfile.TemporaryDirectory[str]] | None
 
 
 def prepare() -> None:
-    """Keep the environment for the server as it is now: the test that asks for it first may have changed its own."""
+    """Keep the environment for the server as it is now: the test that asks for it first may have changed its own.
+
+    Runs in this process have their shards from the server.
+    """
     global _surroundings  # noqa: PLW0603 - as below
     _surroundings = dict(os.environ)  # noqa: TID251 - a process's own surroundings
+    take_shards_from(_address)
 
 
 def close() -> None:
@@ -128,19 +134,29 @@ def _address() -> str:
     return f"{_server[1].name}/s"
 
 
-async def start(*arguments: str, cwd: Path, env: Mapping[str, str], forked: bool = False) -> Command:
-    """Start `loadsim` with these arguments in `cwd`; nothing is on its stdin. `forked`: its first shard is forked."""
-    channel = socket.socket(socket.AF_UNIX)
-    channel.connect(_address())
-    order = json.dumps({"arguments": arguments, "cwd": str(cwd), "env": dict(env), "forked": forked}).encode() + b"\n"
+async def start(*arguments: str, cwd: Path, env: Mapping[str, str], own_shards: bool = True) -> Command:
+    """Start `loadsim` with these arguments in `cwd`; nothing is on its stdin. `own_shards`: they are its children, and
+    not the server's."""
     (out, out_end), (err, err_end), nothing = os.pipe(), os.pipe(), os.open(os.devnull, os.O_RDONLY)
-    socket.send_fds(channel, [order], [nothing, out_end, err_end])
+    shards = "" if own_shards else _address()
+    channel = _ordered(_address(), arguments, str(cwd), env, shards, (nothing, out_end, err_end))
     for end in (nothing, out_end, err_end):
         os.close(end)
     reader, writer = await asyncio.open_unix_connection(sock=channel)
     told = await reader.readline()
     assert told, "the server of commands is gone"
     return Command(int(told), await _pipe(out), await _pipe(err), asyncio.create_task(_code(reader, writer)))
+
+
+def _ordered(
+    server: str, arguments: Sequence[str], cwd: str, env: Mapping[str, str], shards: str, streams: Sequence[int]
+) -> socket.socket:
+    """Ask for a command; where its process id and then its exit code are said."""
+    channel = socket.socket(socket.AF_UNIX)
+    channel.connect(server)
+    order = {"arguments": arguments, "cwd": cwd, "env": dict(env), "shards": shards}
+    socket.send_fds(channel, [json.dumps(order).encode() + b"\n"], streams)
+    return channel
 
 
 async def _pipe(descriptor: int) -> Pipe:
@@ -156,6 +172,48 @@ async def _code(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> i
         return int(await reader.readline())
     finally:
         writer.close()
+
+
+class Shard:
+    """`loadsim shard` from the server, as the `subprocess.Popen` of a `ShardProcess` is one.
+
+    To start an interpreter and to import what a shard needs takes longer than most tests take for all the rest.
+    """
+
+    def __init__(self, server: str, env: Mapping[str, str]) -> None:
+        (theirs_in, stdin), (stdout, theirs_out) = os.pipe(), os.pipe()
+        self._channel = _ordered(server, ["shard"], str(Path.cwd()), env, "", (theirs_in, theirs_out, 2))
+        os.close(theirs_in)
+        os.close(theirs_out)
+        self.stdin, self.stdout = os.fdopen(stdin, "wb", 0), os.fdopen(stdout, "rb", 0)
+        self._told = self._channel.makefile("rb")
+        self.pid = int(self._told.readline())
+        self._lock = threading.Lock()
+        self.returncode: int | None = None
+
+    def wait(self) -> int:
+        """The exit code, negative for a signal."""
+        with self._lock:
+            if self.returncode is None:
+                self.returncode = int(self._told.readline())
+                self._told.close()
+                self._channel.close()
+            return self.returncode
+
+    def kill(self) -> None:
+        """End it at once; no error where it has ended."""
+        if self.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+
+
+def take_shards_from(address: Callable[[], str]) -> None:
+    """From now on this process has its shards from the server that listens there."""
+
+    def started(_command: object, *, env: Mapping[str, str], **_: object) -> Shard:
+        return Shard(address(), env)
+
+    setattr(shard_process, "subprocess", SimpleNamespace(Popen=started, PIPE=subprocess.PIPE))  # noqa: B010
 
 
 # -- the server -------------------------------------------------------------------------------------------------------
@@ -223,64 +281,21 @@ def _become(order: dict[str, Any]) -> list[str]:
     os.environ.clear()  # noqa: TID251 - a process's own surroundings
     os.environ.update(order["env"])  # noqa: TID251
     time.tzset()
-    sys.path.insert(0, order["cwd"])
-    if order["forked"]:
-        _shards_are_forked()
     arguments: list[str] = order["arguments"]
+    if arguments == ["shard"]:
+        os.setsid()  # as a shard is started
+    else:
+        sys.path.insert(0, order["cwd"])
+    if order["shards"]:
+        take_shards_from(lambda: order["shards"])
     return arguments
-
-
-def _shards_are_forked() -> None:
-    """Fork the shard that this command starts before its event loop runs: it has everything imported already, which a
-    new interpreter would take longer for than most tests take for all the rest."""
-    from loadsim.launch import shard_process
-
-    shard_process.subprocess = SimpleNamespace(Popen=_Shard, PIPE=subprocess.PIPE)  # type: ignore[assignment]
-
-
-class _Shard(subprocess.Popen[bytes]):
-    """`loadsim shard`, forked from here, or started where an event loop runs or other threads do."""
-
-    def _execute_child(self, args: Any, *others: Any) -> None:
-        if asyncio._get_running_loop() is not None or threading.active_count() > 1:
-            super()._execute_child(args, *others)  # type: ignore[misc]
-            return
-        environment, stdin, stdout = others[5], others[9], others[12]
-        self.pid = os.fork()
-        if self.pid:
-            self._child_created = True
-            os.close(stdin)
-            os.close(stdout)
-            return
-        _be_a_shard(environment, stdin, stdout)
-
-
-def _be_a_shard(environment: Mapping[str, str], stdin: int, stdout: int) -> NoReturn:
-    """What `python -P -m loadsim shard` does with these surroundings."""
-    code = 1
-    try:
-        os.setsid()
-        os.dup2(stdin, 0)
-        os.dup2(stdout, 1)
-        os.closerange(STREAMS, os.sysconf("SC_OPEN_MAX"))
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_DFL)
-        os.environ.clear()  # noqa: TID251 - a process's own surroundings
-        os.environ.update(environment)  # noqa: TID251
-        sys.argv = ["loadsim", "shard"]
-        sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115, PTH123 - for good
-        main()
-    except SystemExit as done:
-        code = done.code if isinstance(done.code, int) else 1
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
 
 
 if __name__ == "__main__":
     for module in (*(f"loadsim.cli.{name}" for name, _, _ in COMMANDS.values() if name not in LEFT_OUT), *ALSO):
         importlib.import_module(module)
+    if library := plotly_script.library():
+        packed_text.packed_library(library)  # which takes longer than all else that a small run does
     wanted = serve(sys.argv[1])
     if wanted is not None:
         sys.argv = ["loadsim", *wanted]

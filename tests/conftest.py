@@ -9,6 +9,7 @@ import math
 import os
 import shutil
 import signal
+import subprocess
 import sysconfig
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 import loadsim
+from loadsim.launch import shard_process
 from tests import commands
 
 if TYPE_CHECKING:
@@ -152,6 +154,12 @@ def _child_processes_import_this_package() -> Iterator[None]:
     commands.prepare()
     yield
     commands.close()
+
+
+@pytest.fixture
+def own_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shards of a run in this process are its children, for tests that look for them."""
+    monkeypatch.setattr(shard_process, "subprocess", subprocess)
 
 
 @pytest.fixture(scope="session", autouse=True)

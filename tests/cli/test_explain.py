@@ -69,7 +69,7 @@ SCENARIOS = {
 }
 
 
-@pytest.mark.parametrize("kind", SCENARIOS)
+@pytest.mark.parametrize("kind", slow_but(["forged", "rotating"], SCENARIOS, long=True))
 @pytest.mark.parametrize("workers", slow_but(["2"], ["1", "2"], long=True))
 def test_a_request_is_made_again_byte_for_byte(
     kind: str, workers: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -21,6 +21,7 @@ from loadsim.receiver.embedded import RunningReceiver, start_receiver
 from loadsim.receiver.options import ENGINES, Engine, ReceiverOptions
 from loadsim.signing import scheme
 from tests import commands
+from tests.conftest import slow_but
 from tests.receiver.raw_client import BODY, PATH, PATIENCE_S, SECRET, connect, exchange, request, signature, until
 
 TEXT = b"Content-Type: application/octet-stream\r\n"
@@ -164,7 +165,7 @@ async def test_a_stop_waits_until_the_last_row_is_written(tmp_path: Path, monkey
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", slow_but([signal.SIGTERM], [signal.SIGINT, signal.SIGTERM], long=True))
 async def test_a_signal_in_the_middle_loses_nothing(engine: Engine, number: signal.Signals, tmp_path: Path) -> None:
     path = tmp_path / "a.ndjson"
     arguments = ("--capture", str(path), "--capture-size", "20KB", "--workers", "2", "--engine", engine)

@@ -14,6 +14,7 @@ from loadsim.measure.result_events import SampleRow
 from loadsim.measure.result_verdict import ObjectiveRow, Validity, VerdictRow
 from loadsim.report.github import LARGEST_SUMMARY, MOST_ANNOTATIONS, step_summary, workflow_commands
 from tests.builders import run_info, run_result, totals
+from tests.conftest import slow_but
 from tests.report.rendering import render_summary
 from tests.report.results import closed, failed, invalid
 
@@ -74,7 +75,7 @@ def test_a_summary_that_fits_is_whole() -> None:
     assert step_summary(failed()) == render_summary(failed()).encode()
 
 
-@pytest.mark.parametrize("room", [LARGEST_SUMMARY, 50_000, 700, 100, 1, 0, -5])
+@pytest.mark.parametrize("room", slow_but([50_000, 700, -5], [LARGEST_SUMMARY, 50_000, 700, 100, 1, 0, -5], long=True))
 def test_a_summary_is_cut_between_blocks(room: int) -> None:
     many = {f"type-{n}-{'x' * 4000}": totals(100) for n in range(300)}
     rows = [SampleRow("503", n, "t", 0.0, [], f"{n}", "") for n in range(100)]
