@@ -60,12 +60,12 @@ DEAR = ("aws-sns-v1", "paypal")
 """Schemes that sign with RSA keys as `aws-sns` does: what takes seconds with each is tried with that one every time."""
 
 
-def slow_but(quick: Collection[Any], values: Iterable[Any], *, several: bool = False, long: bool = False) -> list[Any]:
-    """What a test is parametrized with: slow, but for the values that are to be tried every time.
+def slow_but(quick: Collection[Any], values: Iterable[Any], *, several: bool = False) -> list[Any]:
+    """What a test is parametrized with: slow and long, but for the values that are to be tried every time.
 
-    `several`: each value is a tuple for as many arguments. `long`: what is slow is long too.
+    `several`: each value is a tuple for as many arguments.
     """
-    marks = [pytest.mark.slow, *([pytest.mark.long] if long else [])]
+    marks = (pytest.mark.slow, pytest.mark.long)
     return [
         value if value in quick else pytest.param(*(value if several else (value,)), marks=marks) for value in values
     ]
@@ -73,8 +73,8 @@ def slow_but(quick: Collection[Any], values: Iterable[Any], *, several: bool = F
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """How many processes `-n auto` means: tests wait for other processes for half of their time."""
-    return 2 * len(os.sched_getaffinity(0))
+    """How many processes `-n auto` means: most tests wait for other processes most of their time."""
+    return 3 * len(os.sched_getaffinity(0))
 
 
 @pytest.hookimpl(optionalhook=True)

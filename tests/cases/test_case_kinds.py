@@ -117,7 +117,7 @@ def kinds_of(chosen: Scheme) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("name", slow_but(set(SCHEMES) - set(DEAR), SCHEMES, long=True))
+@pytest.mark.parametrize("name", slow_but(set(SCHEMES) - set(DEAR), SCHEMES))
 def test_a_case_is_refused_for_what_was_done_to_it_and_nothing_else(name: str) -> None:
     chosen = scheme(name)
     kinds = kinds_of(chosen)

@@ -12,7 +12,7 @@ from tests.conftest import DEAR, slow_but
 OTHER = Secret("another one")
 
 
-@pytest.mark.parametrize("name", slow_but(set(scheme_names()) - set(DEAR), scheme_names(), long=True))
+@pytest.mark.parametrize("name", slow_but(set(scheme_names()) - set(DEAR), scheme_names()))
 def test_nothing_forged_is_accepted_and_all_that_is_genuine(name: str) -> None:
     found = attack(name, 300, 7)
     assert found["accepted"] == {}

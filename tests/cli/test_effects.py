@@ -177,7 +177,7 @@ def balanced(result: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("workers", slow_but(["2"], ["1", "2"], long=True))
+@pytest.mark.parametrize("workers", slow_but(["2"], ["1", "2"]))
 def test_what_the_receiver_lost_and_repeated_is_what_is_found(run: Run, workers: str) -> None:
     write("undone: count == 0", wait="1s")
     ended = run("run", "works.toml", "-q", "--json", "out.json", "-w", workers)
@@ -255,7 +255,7 @@ def says(ended: Ran, problem: str) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize("kind", slow_but(["wrong", "never over"], HOSTILE, long=True))
+@pytest.mark.parametrize("kind", slow_but(["wrong", "never over"], HOSTILE))
 def test_a_hostile_source_ends_nothing_but_its_own_use(run: Run, kind: str) -> None:
     with serving(Endpoint().handle) as url, serving_raw(HOSTILE[kind][0]) as source:
         began = time.monotonic()

@@ -69,8 +69,8 @@ SCENARIOS = {
 }
 
 
-@pytest.mark.parametrize("kind", slow_but(["forged", "rotating"], SCENARIOS, long=True))
-@pytest.mark.parametrize("workers", slow_but(["2"], ["1", "2"], long=True))
+@pytest.mark.parametrize("kind", slow_but(["forged", "rotating"], SCENARIOS))
+@pytest.mark.parametrize("workers", slow_but(["2"], ["1", "2"]))
 def test_a_request_is_made_again_byte_for_byte(
     kind: str, workers: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,8 +215,8 @@ duration = "200ms"
 """
 
 
-@pytest.mark.parametrize("scheme", slow_but(["square"], ["slack", "square", "trackpilots"], long=True))
-@pytest.mark.parametrize("epoch", slow_but([EPOCH], [EPOCH, ()], long=True), ids=["epoch", "now"])
+@pytest.mark.parametrize("scheme", slow_but(["square"], ["slack", "square", "trackpilots"]))
+@pytest.mark.parametrize("epoch", slow_but([EPOCH], [EPOCH, ()]), ids=["epoch", "now"])
 def test_each_attempt_of_a_retried_event_is_made_again(
     scheme: str, epoch: tuple[str, ...], run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,7 +25,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", slow_but(TOKENS[:1], TOKENS, long=True))
+@pytest.mark.parametrize("name", slow_but(TOKENS[:1], TOKENS))
 def test_a_thousand_events_are_accepted(run: Run, name: str) -> None:
     (kind,) = default_types((name,))
     ended = run("run", "embedded", "-e", kind, "-n", "1000", "-c", "8", "-q", "--json", "out.json")
@@ -35,7 +35,7 @@ def test_a_thousand_events_are_accepted(run: Run, name: str) -> None:
     assert result["receiver"]["verified"] == 1_000
 
 
-@pytest.mark.parametrize("name", slow_but(TOKENS[:1], TOKENS, long=True))
+@pytest.mark.parametrize("name", slow_but(TOKENS[:1], TOKENS))
 def test_no_forged_event_of_a_run_is_accepted(run: Run, name: str) -> None:
     found = scheme(name)
     kinds = [

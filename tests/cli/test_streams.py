@@ -57,7 +57,7 @@ def result(tmp_path: Path) -> str:
     return "result.json"
 
 
-@pytest.mark.parametrize("encoding", slow_but(["cp1252"], ENCODINGS, long=True))
+@pytest.mark.parametrize("encoding", slow_but(["cp1252"], ENCODINGS))
 async def test_a_run_passes_in_every_encoding(tmp_path: Path, encoding: str) -> None:
     async with endpoint() as served:
         done = await ran(tmp_path, INTERPRETER, "run", served.url, *QUICK, PYTHONIOENCODING=encoding)
@@ -66,7 +66,7 @@ async def test_a_run_passes_in_every_encoding(tmp_path: Path, encoding: str) -> 
     assert "Saved to reports/" in done.out
 
 
-@pytest.mark.parametrize("arguments", slow_but(PRINTING[:1], PRINTING, long=True), ids=" ".join)
+@pytest.mark.parametrize("arguments", slow_but(PRINTING[:1], PRINTING), ids=" ".join)
 async def test_every_command_prints_in_an_encoding_that_lacks_most_signs(
     tmp_path: Path, result: str, arguments: tuple[str, ...]
 ) -> None:
@@ -112,7 +112,7 @@ async def test_json_that_was_asked_for_and_has_no_room_is_no_pass(tmp_path: Path
     assert stored(tmp_path).verdict.outcome == "pass"
 
 
-@pytest.mark.parametrize("arguments", slow_but(PRINTING[:1], PRINTING, long=True), ids=" ".join)
+@pytest.mark.parametrize("arguments", slow_but(PRINTING[:1], PRINTING), ids=" ".join)
 async def test_output_that_has_no_room_is_one_line(tmp_path: Path, result: str, arguments: tuple[str, ...]) -> None:
     words = tuple(word.replace("RESULT", result) for word in arguments)
     done = await ran(tmp_path, through(">/dev/full"), *words)
@@ -120,7 +120,7 @@ async def test_output_that_has_no_room_is_one_line(tmp_path: Path, result: str, 
     assert done.err == "loadsim: standard output cannot be written: no space left on device\n"
 
 
-@pytest.mark.parametrize("arguments", slow_but(JUDGING[:1], JUDGING, long=True), ids=" ".join)
+@pytest.mark.parametrize("arguments", slow_but(JUDGING[:1], JUDGING), ids=" ".join)
 async def test_a_verdict_stands_where_its_report_has_no_room(
     tmp_path: Path, result: str, arguments: tuple[str, ...]
 ) -> None:

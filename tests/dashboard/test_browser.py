@@ -288,7 +288,7 @@ def quantity(text: str) -> tuple[float, str]:
     return float(figure.replace(",", "")), unit
 
 
-@pytest.mark.parametrize("width", slow_but([390], [390, 1280], long=True))
+@pytest.mark.parametrize("width", slow_but([390], [390, 1280]))
 def test_a_run_of_the_command_line_is_watched_on_its_page(browser: Browser, tmp_path: Path, width: int) -> None:
     command = [sys.executable, "-m", "loadsim", "run", "embedded", "-c", "2", "-n", "500", "--live", "0", "-q"]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -353,7 +353,7 @@ def test_a_run_that_is_stopped_at_once_is_over_whatever_comes_late(user: User) -
     user.well()
 
 
-@pytest.mark.parametrize("width", slow_but([390], [390, 768, 1600], long=True))
+@pytest.mark.parametrize("width", slow_but([390], [390, 768, 1600]))
 def test_it_fits_light_and_dark_and_everything_has_a_name(browser: Browser, address: str, width: int) -> None:
     size = ViewportSize(width=width, height=800)
     context = browser.new_context(viewport=size, color_scheme="dark" if width == 390 else "light")

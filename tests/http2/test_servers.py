@@ -71,7 +71,7 @@ def check(result: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("secured", slow_but([True], [False, True], long=True), ids=["h2c", "h2"])
+@pytest.mark.parametrize("secured", slow_but([True], [False, True]), ids=["h2c", "h2"])
 @pytest.mark.parametrize(
     "server",
     [
@@ -108,7 +108,7 @@ def test_events_that_a_server_did_not_process_are_counted_and_not_sent_again(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("secured", slow_but([True], [False, True], long=True), ids=["h2c", "h2"])
+@pytest.mark.parametrize("secured", slow_but([True], [False, True]), ids=["h2c", "h2"])
 @pytest.mark.parametrize("server", [pytest.param(servers.node, marks=pytest.mark.needs("node")), servers.hypercorn])
 def test_every_event_is_verified_by_a_server_of_http2(server: Commands, secured: bool, tmp_path: Path) -> None:
     if server is servers.hypercorn:

@@ -76,7 +76,7 @@ def wandering(random: np.random.Generator, coefficient: float = 0.8) -> Floats:
     return 50 + 10 * values
 
 
-@pytest.mark.parametrize("process", slow_but(PROCESSES[-2:], PROCESSES, long=True), ids=lambda process: process.name)
+@pytest.mark.parametrize("process", slow_but(PROCESSES[-2:], PROCESSES), ids=lambda process: process.name)
 def test_of_a_run_without_a_change_nothing_is_said(process: Process) -> None:
     random, claims = np.random.default_rng(7), 0
     for _ in range(5):

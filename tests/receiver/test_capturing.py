@@ -165,7 +165,7 @@ async def test_a_stop_waits_until_the_last_row_is_written(tmp_path: Path, monkey
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("number", slow_but([signal.SIGTERM], [signal.SIGINT, signal.SIGTERM], long=True))
+@pytest.mark.parametrize("number", slow_but([signal.SIGTERM], [signal.SIGINT, signal.SIGTERM]))
 async def test_a_signal_in_the_middle_loses_nothing(engine: Engine, number: signal.Signals, tmp_path: Path) -> None:
     path = tmp_path / "a.ndjson"
     arguments = ("--capture", str(path), "--capture-size", "20KB", "--workers", "2", "--engine", engine)

@@ -218,7 +218,7 @@ async def test_unfinished_bodies_have_a_limit_in_all_and_give_their_room_back(en
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
-@pytest.mark.parametrize("flood", slow_but(QUICK_FLOODS, FLOODS, long=True))
+@pytest.mark.parametrize("flood", slow_but(QUICK_FLOODS, FLOODS))
 async def test_a_flood_is_cut_off_in_bounded_memory(receiver: RunningReceiver, flood: str) -> None:
     before, counted = memory_kb(receiver), verified(receiver)
     found = await asyncio.gather(*(answers_to(receiver.port, FLOODS[flood] + [b"\r\n" * 3]) for _ in range(5)))

@@ -61,8 +61,8 @@ def written(tmp_path: Path, result: Stored, *, library: bool = True) -> Path:
 ALL = [f"chart-{name}" for name in ("latency", "percentiles", "histogram", "rates", "in-flight", "so-far", "heat")]
 
 
-@pytest.mark.parametrize("scheme", slow_but(["light"], ["light", "dark"], long=True))
-@pytest.mark.parametrize("size", slow_but([WIDE], [WIDE, NARROW], long=True), ids=["1280", "390"])
+@pytest.mark.parametrize("scheme", slow_but(["light"], ["light", "dark"]))
+@pytest.mark.parametrize("size", slow_but([WIDE], [WIDE, NARROW]), ids=["1280", "390"])
 def test_charts_are_drawn(browser: Browser, tmp_path: Path, scheme: str, size: ViewportSize) -> None:
     context = browser.new_context(viewport=size, color_scheme="dark" if scheme == "dark" else "light", offline=True)
     watched = Watched(context.new_page())

@@ -117,7 +117,7 @@ def documents(text: str) -> dict[str, list[str]]:
     return made
 
 
-@pytest.fixture(scope="module", params=slow_but([0], range(len(CORPUS)), long=True))
+@pytest.fixture(scope="module", params=slow_but([0], range(len(CORPUS))))
 def rendered(request: pytest.FixtureRequest) -> dict[str, list[str]]:
     return documents(CORPUS[request.param])
 

@@ -58,7 +58,7 @@ def deliveries(kind: str, count: int, now_ns: int | None = None) -> list[tuple[d
     return found
 
 
-@pytest.mark.parametrize("kind", slow_but([kind for kind in PYTHON if kind not in HEAVY], PYTHON, long=True))
+@pytest.mark.parametrize("kind", slow_but([kind for kind in PYTHON if kind not in HEAVY], PYTHON))
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::SyntaxWarning", "ignore::UserWarning")
 def test_the_providers_library_accepts_what_is_sent_and_refuses_what_is_tampered_with(kind: str) -> None:
     name = event_type(kind).scheme

@@ -91,7 +91,7 @@ def assert_kept(outcome: CapacityOutcome) -> None:
 
 @pytest.mark.parametrize(
     ("slots", "delay_ms", "lowest"),
-    slow_but([(20, 50, 255)], [(20, 50, 255), (20, 50, 10), (2, 10, 1), (5, 100, 40)], several=True, long=True),
+    slow_but([(20, 50, 255)], [(20, 50, 255), (20, 50, 10), (2, 10, 1), (5, 100, 40)], several=True),
 )
 def test_it_lands_within_five_percent_of_a_known_capacity(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slots: int, delay_ms: int, lowest: int
