@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import importlib
@@ -20,6 +21,7 @@ from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 import loadsim
 from loadsim.launch import shard_process
+from loadsim.receiver import worker_process
 from tests import commands
 
 if TYPE_CHECKING:
@@ -157,9 +159,10 @@ def _child_processes_import_this_package() -> Iterator[None]:
 
 
 @pytest.fixture
-def own_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The shards of a run in this process are its children, for tests that look for them."""
+def own_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shards and workers of this process are its children, for tests that look for them."""
     monkeypatch.setattr(shard_process, "subprocess", subprocess)
+    monkeypatch.setattr(worker_process, "asyncio", asyncio)
 
 
 @pytest.fixture(scope="session", autouse=True)

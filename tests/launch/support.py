@@ -120,11 +120,11 @@ async def started(
     cwd: Path,
     env: Mapping[str, str] | None = None,
     command: tuple[str, ...] = (),
-    own_shards: bool = True,
+    own_children: bool = True,
 ) -> AsyncIterator[Command]:
     """`loadsim` with the secret in its environment; it does not outlive the context, whatever happens there.
 
-    `command`: how it is to be started, where that matters. `own_shards`: see `tests.commands.start`.
+    `command`: how it is to be started, where that matters. `own_children`: see `tests.commands.start`.
     """
     words = tuple(map(str, arguments))
     surroundings = {**os.environ, SECRET_ENV: SECRET, **(env or {})}  # noqa: TID251 - a child's surroundings
@@ -140,7 +140,7 @@ async def started(
             env=surroundings,
         )
     else:
-        process = await commands.start(*words, cwd=cwd, env=surroundings, own_shards=own_shards)
+        process = await commands.start(*words, cwd=cwd, env=surroundings, own_children=own_children)
     try:
         yield process
     finally:
@@ -159,7 +159,7 @@ async def finish(process: Command, within_s: float = PATIENCE_S) -> Done:
 
 async def loadsim(*arguments: str | Path, cwd: Path, env: Mapping[str, str] | None = None) -> Done:
     """Run `loadsim` to its end."""
-    async with started(*arguments, cwd=cwd, env=env, own_shards=False) as process:
+    async with started(*arguments, cwd=cwd, env=env, own_children=False) as process:
         return await finish(process)
 
 

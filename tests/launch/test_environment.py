@@ -70,9 +70,8 @@ async def test_no_process_of_a_run_has_what_is_not_its_own(
     where: tuple[str, ...], processes: int, tmp_path: Path
 ) -> None:
     async with started(*RUN, *where, cwd=tmp_path, env=UNRELATED) as process:
-        await until(lambda: len(below(process.pid)) >= processes)
-        await until(lambda: not holders(process.pid, HIDDEN.encode()))  # one that only now begins has its parent's yet
-        assert len(below(process.pid)) >= processes
+        # for a moment there may be others, and one that only now begins has its parent's yet
+        await until(lambda: len(below(process.pid)) >= processes and not holders(process.pid, HIDDEN.encode()))
 
 
 @pytest.mark.slow

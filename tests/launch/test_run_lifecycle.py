@@ -200,7 +200,7 @@ async def test_a_run_that_is_killed_takes_its_processes_with_it(tmp_path: Path) 
 # -- lost shards ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("own_shards")
+@pytest.mark.usefixtures("own_children")
 async def test_a_killed_shard_ends_invalid_with_what_was_measured(tmp_path: Path) -> None:
     """What was measured: of a shard that has been heard; here that is known, and not a matter of time."""
     async with endpoint() as served:

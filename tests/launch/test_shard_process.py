@@ -15,7 +15,7 @@ from tests.launch.support import endpoint, shards_of
 from tests.launch.test_run_lifecycle import planned
 
 
-@pytest.mark.usefixtures("own_shards")
+@pytest.mark.usefixtures("own_children")
 def test_it_ends_with_a_command_that_has_no_run() -> None:
     with contextlib.suppress(UsageError), early_shard(wanted=True):
         (pid,) = shards_of(os.getpid())
@@ -23,14 +23,14 @@ def test_it_ends_with_a_command_that_has_no_run() -> None:
     assert pid not in shards_of(os.getpid())
 
 
-@pytest.mark.usefixtures("own_shards")
+@pytest.mark.usefixtures("own_children")
 def test_none_is_started_where_none_is_wanted() -> None:
     with early_shard(wanted=False) as early:
         assert early is None
         assert not shards_of(os.getpid())
 
 
-@pytest.mark.usefixtures("own_shards")
+@pytest.mark.usefixtures("own_children")
 async def test_the_run_takes_it_as_its_first_shard() -> None:
     with early_shard(wanted=True) as early:
         (pid,) = shards_of(os.getpid())
