@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterable
 from fractions import Fraction
+from functools import cache
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -134,14 +135,20 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     return did_you_mean(name, known, "; ") or names
 
 
+@cache
+def _info(kind: Any) -> inspect.Type:
+    """What msgspec finds in the annotations of a type, which takes milliseconds where it has many fields."""
+    return inspect.type_info(kind)
+
+
 def read(document: Any, kind: type[T], path: str = "") -> T:
     """The struct that a document describes; `path`: its place in a file. Raises DocumentError at the first error."""
-    return _convert(_prepare(document, inspect.type_info(kind), path), kind, path)
+    return _convert(_prepare(document, _info(kind), path), kind, path)
 
 
 def write(value: Any) -> Any:
     """The document of a struct: units as texts, with all defaults, without absent (None) keys."""
-    return plain(value, inspect.type_info(type(value)))
+    return plain(value, _info(type(value)))
 
 
 def _prepare(value: Any, kind: inspect.Type, path: str) -> Any:
