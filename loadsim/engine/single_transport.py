@@ -43,7 +43,7 @@ class KeepingReader(ResponseReader):
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header field, or behind the body a trailer."""
         if not self._headed:
-            self.fields.append((name, value))
+            self.fields.append((name, value.rstrip(b" \t")))
 
     def on_body(self, data: bytes) -> None:
         """A part of the body."""

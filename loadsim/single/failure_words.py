@@ -26,7 +26,7 @@ _OF_VERSION: dict[HttpVersion, dict[ErrorKind, str]] = {
         ErrorKind.connect_timeout: (
             "no connection to {place} within {timeout:g} s: is the address right, does a firewall drop it?"
         ),
-        ErrorKind.reset: "{place} broke the connection before an answer: see its log",
+        ErrorKind.reset: "{place} broke the connection before a whole answer: see its log",
     },
     "2": {
         ErrorKind.connect_timeout: (

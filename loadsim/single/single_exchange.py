@@ -28,6 +28,7 @@ class SingleExchange:
         self._transport = transport
         self._failure = failure
         self._ended: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
+        self._began = time.monotonic_ns()
         self._connect_ns = self._tls_ns = 0
 
     async def run(self, request: SignedRequest, timeout_s: float) -> tuple[Response | Failure, Timings]:
@@ -35,36 +36,40 @@ class SingleExchange:
         self._request = request
         self._transport.start(self)
         try:
-            return await self._run(time.monotonic_ns(), timeout_s)
+            return await self._run(timeout_s)
         finally:
             await self._transport.close()
 
-    async def _run(self, began: int, timeout_s: float) -> tuple[Response | Failure, Timings]:
+    async def _run(self, timeout_s: float) -> tuple[Response | Failure, Timings]:
         try:
-            place: Any = self._transport.open()
+            place = self._transport.open()
         except ResourceLimitError as error:
             return self._failure(ErrorKind.connect_error, str(error)), Timings()
         place.event = self
-        place.slot_ns = began
-        done, _ = await asyncio.wait([self._ended], timeout=timeout_s)
-        kind = ErrorKind.timeout if place.opened else ErrorKind.connect_timeout
-        _, code, end = self._ended.result() if done else (place, ERROR_BASE + kind, time.monotonic_ns())
-        if end - began > timeout_s * NS_PER_S and code < ERROR_BASE:
+        place.slot_ns = self._began
+        if not (await asyncio.wait([self._ended], timeout=timeout_s))[0]:
+            kind = ErrorKind.timeout if place.opened else ErrorKind.connect_timeout
+            self.on_done(place, ERROR_BASE + kind, time.monotonic_ns())
+        _, code, end = self._ended.result()
+        if end - self._began > timeout_s * NS_PER_S and code < ERROR_BASE:
             code = ERROR_BASE + ErrorKind.timeout
-        timings = self._timings(place, began, end)
         if code >= ERROR_BASE:
-            return self._failure(ErrorKind(code - ERROR_BASE), place.error_text()), timings
+            return self._failure(ErrorKind(code - ERROR_BASE), place.error_text()), self._timings(place, end)
         reason, fields, body = self._transport.kept(place)
-        return Response(code, reason, fields, body[:RESPONSE_LIMIT], len(body) > RESPONSE_LIMIT), timings
+        response = Response(code, reason, fields, body[:RESPONSE_LIMIT], len(body) > RESPONSE_LIMIT)
+        return response, self._timings(place, end)
 
-    def _timings(self, place: Any, began: int, end: int) -> Timings:
-        connect = self._connect_ns or max(0, place.connected_ns - began)
+    def _note_connected(self, place: Any) -> None:
+        """TCP may have been up without a handshake that ended."""
+        self._connect_ns = self._connect_ns or max(0, place.connected_ns - self._began)
+
+    def _timings(self, place: Connection, end: int) -> Timings:
         first = place.first_ns - place.sent_ns if place.first_ns and place.sent_ns else 0
         return Timings(
-            connect=connect / NS_PER_MS if connect else None,
+            connect=self._connect_ns / NS_PER_MS if self._connect_ns else None,
             tls=self._tls_ns / NS_PER_MS if self._tls_ns else None,
             first_byte=first / NS_PER_MS if first else None,
-            total=(end - began) / NS_PER_MS,
+            total=(end - self._began) / NS_PER_MS,
         )
 
     # -- what the transport calls, see ConnectionOwner ----------------------------------------------------------------
@@ -83,10 +88,12 @@ class SingleExchange:
 
     def on_answers(self, answers: Sequence[Ended]) -> None:
         """See ConnectionOwner."""
-        for connection, code, now in answers:
-            connection.event = None
+        for place, code, now in answers:
+            place.event = None
             if not self._ended.done():
-                self._ended.set_result((connection, code, now))
+                self._note_connected(place)
+                self._ended.set_result((place, code, now))
+            place.close()  # at once: what it would say of a second failure is not the cause of the first
 
     def on_lost(self, connection: Connection) -> None:
         """See ConnectionOwner."""
