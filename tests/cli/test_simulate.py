@@ -221,8 +221,6 @@ def test_a_forged_tls_record_is_tls(run: Run, before: tuple[bytes, ...]) -> None
         failed(run("simulate", server.url, "-e", APP, "--insecure", "--json"), "tls", "broke (")
 
 
-# aiohttp ends a TLS connection by asking the peer, who may answer only when the command is over and its loop closed.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_tls_is_verified_unless_told_otherwise(run: Run) -> None:
     with serving(verifying, tls=True) as url:
         refused = run("simulate", url, "-e", APP, "--json")
