@@ -63,7 +63,8 @@ def _status(simulation: Simulation, margin: str) -> Text:
         return Text.assemble((f"{margin}no answer{margin}", "bold white on red"), f" {outcome.kind.name}")
     style = STATUS_STYLES.get(outcome.status // 100, "bold reverse")
     reason = printable(simulation.concealed(outcome.reason))
-    return Text.assemble((f"{margin}{outcome.status}{margin}", style), f" {reason}")
+    spoken = " (HTTP/2)" if simulation.http == "2" else ""
+    return Text.assemble((f"{margin}{outcome.status}{margin}", style), f" {reason}".rstrip() + spoken)
 
 
 def _timing(timings: Timings) -> str:

@@ -42,6 +42,8 @@ class Exchange:
     headers: Headers
     timings: Timings
     outcome: Response | Failure
+    http: HttpVersion | None
+    """The version of HTTP that was spoken; None: the host has no known address."""
 
 
 async def exchange(
@@ -73,13 +75,13 @@ async def exchange(
     except (UnreachableError, TimeoutError) as error:
         kind = ErrorKind.dns if isinstance(error, UnreachableError) else ErrorKind.connect_timeout
         total = (time.perf_counter() - began) * 1000
-        return Exchange(sent, Timings(total=total), failed(kind, str(error), http="1.1"))
+        return Exchange(sent, Timings(total=total), failed(kind, str(error), http="1.1"), None)
     wire = Wire(url, addresses, there.tls_name, context if secure else None, b"", http=http)
     version = await _version(wire, timeout_s)
     wire = dataclasses.replace(wire, http=version, head=_head(url, there, sent, version))
     one = SingleExchange(_transport(wire, chunk), functools.partial(failed, http=version))
     outcome, timings = await one.run(SignedRequest(b"", request.body), timeout_s - (dns or 0.0) / 1000)
-    return Exchange(sent, dataclasses.replace(timings, dns=dns, total=(dns or 0.0) + timings.total), outcome)
+    return Exchange(sent, dataclasses.replace(timings, dns=dns, total=(dns or 0.0) + timings.total), outcome, version)
 
 
 async def _addresses(there: Authority) -> tuple[tuple[Address, ...], float | None]:

@@ -129,6 +129,7 @@ async def test_auto_takes_what_an_endpoint_offers(offered: str | None) -> None:
         server._context.set_alpn_protocols([offered] if offered else [])
         done = await sent(server.url, headers={"X-Loadsim-Id": "1"}, http="auto")
     assert kind_of(done.outcome) == "200"
+    assert done.http == ("2" if offered == "h2" else "1.1")
     assert server.accepted == 2  # one to ask, one to send
 
 
