@@ -64,6 +64,7 @@ def test_a_run_imports_nothing_for_its_end_before_its_first_event() -> None:
 
 def test_a_single_event_imports_nothing_of_runs() -> None:
     of_runs = {"loadsim.launch", "loadsim.judge", "loadsim.run.run_store_judge", "plotly", "uvloop", "numpy.ma"}
+    of_runs |= {"loadsim.measure.result", "loadsim.report.blocks", "loadsim.report.terminal"}
     of_clients = {"aiohttp", "yarl", "multidict", "hpack"}
     words = RUN.replace("run", "simulate").replace("-n 1", "").replace("-q", "")
     imported = at_call("loadsim.single.result_panel", "render_panel", words)

@@ -15,7 +15,7 @@ from rich.text import Text
 from loadsim.plan.headers import header_pairs
 from loadsim.plan.redact import redact_url
 from loadsim.report.numbers import milliseconds, printable
-from loadsim.report.terminal import recording
+from loadsim.report.recording_console import recording
 from loadsim.single.result import Failure, Response, Simulation, Timings
 
 SHOWN_CHARS = 8_000
