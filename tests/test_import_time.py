@@ -64,13 +64,12 @@ def test_a_run_imports_nothing_for_its_end_before_its_first_event() -> None:
 
 def test_a_single_event_imports_nothing_of_runs() -> None:
     of_runs = {"loadsim.launch", "loadsim.judge", "loadsim.run.run_store_judge", "plotly", "uvloop", "numpy.ma"}
-    imported = at_call(
-        "loadsim.single.timed_exchange",
-        "exchange",
-        RUN.replace("run", "simulate").replace("-n 1", "").replace("-q", ""),
-    )
-    assert "loadsim.single.prepare" in imported
-    assert under(imported, of_runs) == set()
+    of_runs |= {"loadsim.measure.result", "loadsim.report.blocks", "loadsim.report.terminal"}
+    of_clients = {"aiohttp", "yarl", "multidict", "hpack"}
+    words = RUN.replace("run", "simulate").replace("-n 1", "").replace("-q", "")
+    imported = at_call("loadsim.single.result_panel", "render_panel", words)
+    assert "loadsim.engine.single_transport" in imported
+    assert under(imported, of_runs | of_clients) == set()
 
 
 def test_a_shard_imports_what_it_needs_before_its_plan_comes() -> None:

@@ -131,13 +131,14 @@ def _recorded(endpoint: Endpoint, target: Target, options: dict[str, Any]) -> On
 
 def _show(simulation: Simulation, now_ns: int, *, as_json: bool) -> None:
     """Print the panel, or the JSON document, on standard output."""
-    from loadsim.cli.terminal import screen
-    from loadsim.single.result_panel import render_panel
-    from loadsim.single.simulation_document import simulation_document
-
     if as_json:
+        from loadsim.single.simulation_document import simulation_document
+
         put_json(simulation_document(simulation, datetime.datetime.fromtimestamp(now_ns / NS_PER_S, datetime.UTC)))
         return
+    from loadsim.cli.terminal import screen
+    from loadsim.single.result_panel import render_panel
+
     width, colour = screen(narrowest=60, widest=120)
     with report_of():
         put(render_panel(simulation, width=width, colour=colour), colour=colour)

@@ -6,13 +6,14 @@ Importing it takes rich's time, so commands do so where they print.
 from __future__ import annotations
 
 import sys
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from rich.console import Console
 
 from loadsim.cli.output import put
-from loadsim.report.blocks import Report
-from loadsim.report.terminal import render
+
+if TYPE_CHECKING:
+    from loadsim.report.blocks import Report
 
 NARROWEST, WIDEST, UNKNOWN = 80, 160, 100
 
@@ -47,5 +48,7 @@ def redrawable() -> Console | None:
 
 def print_report(report: Report, *, details: bool = True) -> None:
     """Print the report; without `details`, without its detail sections."""
+    from loadsim.report.terminal import render
+
     width, colour = screen()
     put(render(report, width=width, colour=colour, details=details), colour=colour)

@@ -54,7 +54,7 @@ class DirectTransport(SocketSet[DirectConnection]):
         self.memo = Memo()
         self._varied = False
         """Whether an answer was seen that a small read did not take in one piece."""
-        self._framings = _Framings()
+        self._framings: dict[int, bytes] = _Framings()
 
     def open(self) -> DirectConnection:
         """See Transport."""

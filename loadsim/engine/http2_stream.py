@@ -16,6 +16,8 @@ from loadsim.model import SignedRequest
 class Shared(Protocol):
     """The interface of the connection that places are on."""
 
+    connected_ns: int
+    """When TCP was up; 0: not yet."""
     settled: bool
     """Whether the peer's settings have come."""
 
@@ -126,6 +128,11 @@ class StreamPlace(Generic[Session]):
         if session is not None:
             session.detach(self)
             self._transport.forget(self, session)
+
+    @property
+    def connected_ns(self) -> int:
+        """When its connection was made; 0: it is not, or the place is closed."""
+        return 0 if self.session is None else self.session.connected_ns
 
     @property
     def opened(self) -> bool:

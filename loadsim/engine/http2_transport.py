@@ -26,7 +26,7 @@ from loadsim.engine.pacer import monotonic_ns
 from loadsim.engine.resolved_endpoint import Wire
 from loadsim.engine.response_parser import SAMPLE_BODY
 from loadsim.engine.socket_set import ALL, SocketSet
-from loadsim.engine.transport_interface import Ended, ResourceLimitError
+from loadsim.engine.transport_interface import Ended, KeptAnswer, ResourceLimitError
 from loadsim.error_kinds import ErrorKind
 from loadsim.outcome_codes import ERROR_BASE
 
@@ -61,7 +61,7 @@ class _Beginnings(dict[int, bytes]):
 
 
 class Http2Transport(SocketSet[Http2Session]):
-    """See Transport and Sessions. What the engine has as connections are places of streams."""
+    """See KeepingTransport and Sessions. What the engine has as connections are places of streams."""
 
     name = "direct"
     makes_cycles = False
@@ -137,6 +137,10 @@ class Http2Transport(SocketSet[Http2Session]):
     def connections(self) -> Iterable[Place]:
         """See Transport."""
         return list(self._places)
+
+    def kept(self, place: Place) -> KeptAnswer:
+        """See KeepingTransport."""
+        return KeptAnswer("", self.blocks.shown(place.block), bytes(place.kept or b""))
 
     async def close(self) -> None:
         """See Transport."""

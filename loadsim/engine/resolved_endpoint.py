@@ -79,6 +79,11 @@ def _addresses(target: Target, there: Authority, lookup: Lookup) -> tuple[Addres
         return ((socket.AF_UNIX, target.unix),)
     if target.connect_to is not None or target.proxy is not None:
         there = authority(target.proxy or f"http://{target.connect_to}")
+    return look_up(there, lookup)
+
+
+def look_up(there: Authority, lookup: Lookup = socket.getaddrinfo) -> tuple[Address, ...]:
+    """The addresses of a host. Raises UnreachableError where its name does not resolve."""
     try:
         found = lookup(there.lookup, there.port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:

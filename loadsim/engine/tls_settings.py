@@ -61,9 +61,14 @@ def client_context(trust: Trust, kind: type[Context], *, system: bool = True, ht
     if trust.cert is not None:
         _identify(context, trust.cert, trust.key, trust.password)
     _log_keys(context)
+    offer(context, http)
+    return context
+
+
+def offer(context: ssl.SSLContext, http: Http) -> None:
+    """Have a client offer to speak this version of HTTP."""
     with contextlib.suppress(NotImplementedError):  # a build of OpenSSL without ALPN
         context.set_alpn_protocols(PROTOCOLS[http])
-    return context
 
 
 def _log_keys(context: ssl.SSLContext) -> None:

@@ -8,7 +8,7 @@ or `send`: outcomes come from the loop, so that a refused port cannot recurse.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from loadsim.engine.endpoint_addresses import Addresses
 from loadsim.measure.result_events import ConnectionRow
@@ -147,3 +147,18 @@ class Transport(Protocol):
 
     async def close(self) -> None:
         """Close everything."""
+
+
+class KeptAnswer(NamedTuple):
+    """An answer as it came. HTTP/2 has no `reason`; of the `body` there may be a little more than was to be kept."""
+
+    reason: str
+    fields: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+class KeepingTransport(Transport, Protocol):
+    """A transport that keeps answers, for single events."""
+
+    def kept(self, connection: Any) -> KeptAnswer:
+        """The answer that has come on one of its connections."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from loadsim.measure.result import RunResult
+if TYPE_CHECKING:
+    from loadsim.measure.result import RunResult
 
 DEFAULT_SECRET = "TRACKPILOTS_WEBHOOKS_SECRET_KEY"  # noqa: S105 - the variable's name, not its value
 HEADERS = "x-webhook-signature and x-webhook-timestamp"

@@ -5,10 +5,9 @@ The caller gives the width and says whether there is colour.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
@@ -28,6 +27,7 @@ from loadsim.report.blocks import (
     short_line,
 )
 from loadsim.report.numbers import printable
+from loadsim.report.recording_console import recording
 from loadsim.report.unknown_figures import unknown_words
 
 WIDE = 110
@@ -58,24 +58,6 @@ def drawn(what: RenderableType, width: int, *, colour: bool) -> str:
     console, text = recording(width, colour=colour)
     console.print(what)
     return "".join(f"{line.rstrip()}\n" for line in text.getvalue().split("\n")[:-1])
-
-
-def recording(width: int, *, colour: bool) -> tuple[Console, io.StringIO]:
-    """A console of this width, and a buffer with the text that is printed on it."""
-    text = io.StringIO()
-    console = Console(
-        file=text,
-        width=width,
-        force_terminal=colour,
-        color_system="standard" if colour else None,
-        no_color=not colour,
-        legacy_windows=False,
-        highlight=False,
-        markup=False,
-        emoji=False,
-        _environ={},
-    )
-    return console, text
 
 
 def _head(report: Report) -> Iterator[RenderableType]:

@@ -165,6 +165,7 @@ async def deliver(delivery: PreparedDelivery, now_ns: int) -> Simulation:
         payload=event.body if described.algorithm == "none" else request.body,
         timings=done.timings,
         outcome=done.outcome,
+        http=done.http,
         endpoint=delivery.endpoint.name,
         seed=event.seed,
         scheme=target.scheme,

@@ -23,7 +23,7 @@ class Timings:
     connect: float | None = None
     tls: float | None = None
     first_byte: float | None = None
-    """From the sent request to the head of the response."""
+    """From the sent request to the first byte of the response."""
     total: float = 0.0
     """From the start to the last byte of the response, or to the failure."""
 
@@ -68,6 +68,8 @@ class Simulation:
     payload: bytes
     timings: Timings
     outcome: Response | Failure
+    http: str | None = None
+    """The version of HTTP that was spoken, `1.1` or `2`."""
     endpoint: str | None = None
     """The endpoint's name in `loadsim.toml`."""
     seed: int | None = None

@@ -15,7 +15,7 @@ from rich.text import Text
 from loadsim.plan.headers import header_pairs
 from loadsim.plan.redact import redact_url
 from loadsim.report.numbers import milliseconds, printable
-from loadsim.report.terminal import recording
+from loadsim.report.recording_console import recording
 from loadsim.single.result import Failure, Response, Simulation, Timings
 
 SHOWN_CHARS = 8_000
@@ -63,7 +63,8 @@ def _status(simulation: Simulation, margin: str) -> Text:
         return Text.assemble((f"{margin}no answer{margin}", "bold white on red"), f" {outcome.kind.name}")
     style = STATUS_STYLES.get(outcome.status // 100, "bold reverse")
     reason = printable(simulation.concealed(outcome.reason))
-    return Text.assemble((f"{margin}{outcome.status}{margin}", style), f" {reason}")
+    spoken = " (HTTP/2)" if simulation.http == "2" else ""
+    return Text.assemble((f"{margin}{outcome.status}{margin}", style), f" {reason}".rstrip() + spoken)
 
 
 def _timing(timings: Timings) -> str:

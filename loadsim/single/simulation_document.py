@@ -47,6 +47,8 @@ class SimulationDocument(msgspec.Struct, frozen=True, kw_only=True):
     """Its name in loadsim.toml; None: it was given by URL."""
     url: str
     """Redacted."""
+    http: str | None
+    """The version of HTTP that was spoken, `1.1` or `2`; None: the host has no known address."""
     sent_at: str
     """ISO 8601, UTC."""
     delivered: bool
@@ -87,6 +89,7 @@ def simulation_document(simulation: Simulation, at: datetime.datetime) -> Simula
         event=simulation.event,
         endpoint=simulation.endpoint,
         url=redact_url(simulation.url),
+        http=simulation.http,
         sent_at=at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         delivered=simulation.delivered,
         status=answer.status if answer else None,

@@ -15,6 +15,7 @@ from aiohttp import web
 from loadsim.events import EventSource, default_types
 from loadsim.model import Secret
 from loadsim.signing import scheme
+from tests.engine.http2_servers import Http2Server
 from tests.engine.servers import OK, Peer, Server
 from tests.engine.test_hostile import forging
 
@@ -93,6 +94,7 @@ def test_json_is_one_object_with_the_exact_payload(run: Run) -> None:
     assert shown["payload"].encode() == body
     assert shown["delivered"] is True
     assert shown["status"] == 201
+    assert shown["http"] == "1.1"
     assert shown["event"] == APP
     assert shown["seed"] == 7
     assert shown["response"]["body"] == "thanks"
@@ -164,6 +166,14 @@ def failed(ran: Ran, kind: str, text: str) -> None:
     assert text in ran.err
 
 
+def test_the_version_of_http_is_shown_where_it_is_not_the_usual_one(run: Run) -> None:
+    with Http2Server(lambda peer: peer.greet().serve()) as server:
+        words = ("simulate", server.url, "-e", APP, "--http2", "-H", "X-Loadsim-Id: 1")
+        panel, document = run(*words), run(*words, "--json")
+    assert "Status    200 (HTTP/2)" in panel.out
+    assert orjson.loads(document.out)["http"] == "2"
+
+
 def test_a_port_where_nothing_listens(run: Run) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -221,8 +231,6 @@ def test_a_forged_tls_record_is_tls(run: Run, before: tuple[bytes, ...]) -> None
         failed(run("simulate", server.url, "-e", APP, "--insecure", "--json"), "tls", "broke (")
 
 
-# aiohttp ends a TLS connection by asking the peer, who may answer only when the command is over and its loop closed.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_tls_is_verified_unless_told_otherwise(run: Run) -> None:
     with serving(verifying, tls=True) as url:
         refused = run("simulate", url, "-e", APP, "--json")
