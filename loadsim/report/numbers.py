@@ -145,10 +145,12 @@ def printable(text: str, *, lines: bool = False) -> str:
     `lines`: line breaks are kept, for texts of several lines such as a body.
     """
     kept = "\n" if lines else ""
-    shown = "".join(
-        char if char.isprintable() or char == kept else char.encode("unicode_escape").decode("ascii")
-        for char in text.replace("\r\n", "\n").replace("\t", "    ")
-    )
+    shown = text.replace("\r\n", "\n").replace("\t", "    ")
+    if not shown.isprintable():  # few texts are looked at character by character
+        shown = "".join(
+            char if char.isprintable() or char == kept else char.encode("unicode_escape").decode("ascii")
+            for char in shown
+        )
     return harmless(shown.encode()).decode() if "::" in shown or "##" in shown or not shown.isascii() else shown
 
 
