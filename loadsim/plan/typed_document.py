@@ -135,10 +135,8 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     return did_you_mean(name, known, "; ") or names
 
 
-@cache
-def _info(kind: Any) -> inspect.Type:
-    """What msgspec finds in the annotations of a type, which takes milliseconds where it has many fields."""
-    return inspect.type_info(kind)
+_info: Callable[[Any], inspect.Type] = cache(inspect.type_info)
+"""What msgspec finds in the annotations of a type, which takes milliseconds where it has many fields."""
 
 
 def read(document: Any, kind: type[T], path: str = "") -> T:

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from loadsim.cli.main import main
 from tests.cli.certificates import Authority, authority, encrypted, server_context
-from tests.launch.support import Done, loadsim, stored
+from tests.launch.support import SECRET, SECRET_ENV, Done, loadsim, stored
 
 EVENTS = 12
 
@@ -274,7 +274,7 @@ async def test_a_key_log_that_cannot_be_written_is_one_line(tmp_path: Path, monk
     done = await fire(tmp_path, "https://127.0.0.1:9/")
     assert done.code == 2
     assert f"SSLKEYLOGFILE: cannot write {log}: no such file" in one_line(done)
-    # read by the very import of the HTTP client in a process of its own
+    monkeypatch.setenv(SECRET_ENV, SECRET)
     alone = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "loadsim", "simulate", "https://127.0.0.1:9/", "-e", "desktop.app_tracking.captured"),
         cwd=tmp_path,
