@@ -7,11 +7,13 @@ before it releases an event.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from loadsim.model import NS_PER_S
@@ -35,14 +37,9 @@ class Pacer(Protocol):
         """Release the timer; no wake-up comes after this."""
 
 
-class _Timespec(ctypes.Structure):
-    _fields_ = (("tv_sec", ctypes.c_long), ("tv_nsec", ctypes.c_long))
-
-
-class _Itimerspec(ctypes.Structure):
-    _fields_ = (("it_interval", _Timespec), ("it_value", _Timespec))
-
-
+_SPEC = ctypes.c_long * 4
+"""struct itimerspec: seconds and nanoseconds of the interval, then of the instant."""
+_SECONDS, _NANOSECONDS = 2, 3
 _CLOCK_MONOTONIC = 1
 _TFD_NONBLOCK_CLOEXEC = 0o4000 | 0o2000000
 _TFD_TIMER_ABSTIME = 1
@@ -55,14 +52,18 @@ class TimerfdPacer:
         if not sys.platform.startswith("linux"):
             raise OSError("timerfd exists on Linux only")
         libc = ctypes.CDLL(None, use_errno=True)
-        self._settime = libc.timerfd_settime
-        self._settime.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
         self._loop = loop
         self._fd: int = libc.timerfd_create(_CLOCK_MONOTONIC, _TFD_NONBLOCK_CLOEXEC)
         if self._fd < 0:
             raise OSError(ctypes.get_errno(), "timerfd_create failed")
-        self._spec = _Itimerspec()
-        self._address = ctypes.addressof(self._spec)
+        spec = _SPEC()
+        self._spec = memoryview(spec).cast("B").cast("l")
+        # made once: each event is another instant
+        self._settime = partial(
+            libc.timerfd_settime,
+            *(ctypes.c_int(self._fd), ctypes.c_int(_TFD_TIMER_ABSTIME), ctypes.byref(spec), ctypes.c_void_p()),
+        )
+        self._armed = False
 
     def start(self, on_wake: Callable[[], None]) -> None:
         """See Pacer."""
@@ -71,11 +72,12 @@ class TimerfdPacer:
 
     def arm(self, due_ns: int) -> None:
         """See Pacer."""
-        value = self._spec.it_value
+        spec = self._spec
         # zero would disarm the timer, so an instant in the past becomes the first nanosecond of the clock
-        value.tv_sec, value.tv_nsec = divmod(due_ns if due_ns > 0 else 1, NS_PER_S)
-        if self._settime(self._fd, _TFD_TIMER_ABSTIME, self._address, None):
+        spec[_SECONDS], spec[_NANOSECONDS] = divmod(due_ns if due_ns > 0 else 1, NS_PER_S)
+        if self._settime():
             raise OSError(ctypes.get_errno(), "timerfd_settime failed")
+        self._armed = True
 
     def close(self) -> None:
         """See Pacer."""
@@ -85,11 +87,11 @@ class TimerfdPacer:
             self._fd = -1
 
     def _readable(self) -> None:
-        try:
-            os.read(self._fd, 8)
-        except BlockingIOError:
-            return  # armed anew between the wake-up and this read
+        self._armed = False
         self._on_wake()
+        if not self._armed and self._fd >= 0:  # to arm it takes what there was to read as well
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._fd, 8)
 
 
 class LoopPacer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterable
 
 from loadsim.cases import RequestMaker
@@ -10,10 +9,14 @@ from loadsim.engine.arrivals import Waiting
 from loadsim.engine.pacer import Clock
 from loadsim.engine.recorder import Recorder
 from loadsim.engine.transport_interface import Connection, Made
+from loadsim.model import NS_PER_MS
 from loadsim.plan import Plan
 
 _TIMED_EVERY = 16
-"""One event is timed in each group of this many batches: making it alone costs more than making it with others."""
+"""One event is timed in each group of this many batches: making it alone costs more than making it with others, and to
+time it costs too."""
+_TIMED_NS = NS_PER_MS
+"""Where single events are so far apart, each is timed."""
 
 
 class RequestMaking:
@@ -43,8 +46,8 @@ class RequestMaking:
         self._failed = failed
         self.wall_offset = wall() - clock()
         """Wall clock minus clock, as of the last `follow_wall`."""
-        self._untimed = _TIMED_EVERY
-        """Batches since the last timing."""
+        self._untimed, self._timed_ns = _TIMED_EVERY, 0
+        """Batches since the last timing, and when that was."""
 
     def follow_wall(self, now: int) -> None:
         """Requests are dated by the wall clock: where that was set to another time, follow it."""
@@ -59,8 +62,10 @@ class RequestMaking:
         """The requests of the events of these connections. An error in making one must not stop the others."""
         events = [connection.event for connection in ready]
         if self._epoch_ns is None:
-            with contextlib.suppress(Exception):  # made one by one, it is seen which
+            try:  # not `suppress`, which is a call more for each event
                 return self._made_together(ready, events)
+            except Exception:  # noqa: BLE001, S110 - made one by one, it is seen which
+                pass
         made: list[Made] = []
         now = self._clock()
         for connection, (index, stratum, due, _) in zip(ready, events, strict=True):
@@ -75,16 +80,21 @@ class RequestMaking:
         return made
 
     def _made_together(self, ready: list[Connection], events: list[Waiting]) -> Iterable[Made]:
-        """Make the requests. One event is timed in each batch of one event, and in a few other batches."""
+        """Make the requests. One event is timed in some of the batches."""
         index, stratum, due, _ = events[0]
-        indexes = [event[0] for event in events]
         before = self._clock()
         now_ns = before + self.wall_offset
         self._untimed += 1
-        if len(events) > 1 and self._untimed < _TIMED_EVERY:
+        alone = len(events) == 1
+        timed = self._untimed >= _TIMED_EVERY or (alone and before - self._timed_ns >= _TIMED_NS)
+        if not alone and not timed:
+            indexes = [event[0] for event in events]
             return zip(ready, self._make_all(indexes, events, now_ns), indexes, strict=True)
-        self._untimed = 0
         first = self._makers[stratum](index, now_ns)
-        self._recorder.signs.extend((stratum, due, self._clock() - before))
-        others = self._make_all(indexes[1:], events[1:], now_ns) if len(events) > 1 else ()
-        return zip(ready, (first, *others), indexes, strict=True)
+        if timed:
+            self._untimed, self._timed_ns = 0, before
+            self._recorder.signs.extend((stratum, due, self._clock() - before))
+        if alone:
+            return ((ready[0], first, index),)
+        indexes = [event[0] for event in events]
+        return zip(ready, (first, *self._make_all(indexes[1:], events[1:], now_ns)), indexes, strict=True)

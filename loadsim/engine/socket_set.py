@@ -26,6 +26,8 @@ from loadsim.model import NS_PER_MS
 
 _ROUNDS = 4
 """Number of times that one wake-up polls for ready sockets before the loop continues."""
+_FEW = 4
+"""Where no more were ready, all with an answer, none is likely to have become so meanwhile: the loop looks itself."""
 _STAMPED = 32
 """One of so many reads asks for the kernel's stamp, which costs about 1 µs. The others are known to have waited less
 than `_SELDOM_NS`: the sockets were looked at so shortly before."""
@@ -141,6 +143,8 @@ class SocketSet(Generic[One]):
                 if self.answers:
                     answers, self.answers = self.answers, []
                     self.owner.on_answers(answers)
+                    if len(answers) == len(ready) <= _FEW:
+                        break
         finally:
             self._draining = False
             if self._graveyard:
