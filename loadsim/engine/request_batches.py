@@ -81,20 +81,15 @@ class RequestMaking:
 
     def _made_together(self, ready: list[Connection], events: list[Waiting]) -> Iterable[Made]:
         """Make the requests. One event is timed in some of the batches."""
-        index, stratum, due, _ = events[0]
+        indexes, make_all = [event[0] for event in events], self._make_all
         before = self._clock()
         now_ns = before + self.wall_offset
         self._untimed += 1
-        alone = len(events) == 1
-        timed = self._untimed >= _TIMED_EVERY or (alone and before - self._timed_ns >= _TIMED_NS)
-        if not alone and not timed:
-            indexes = [event[0] for event in events]
-            return zip(ready, self._make_all(indexes, events, now_ns), indexes, strict=True)
-        first = self._makers[stratum](index, now_ns)
-        if timed:
-            self._untimed, self._timed_ns = 0, before
-            self._recorder.signs.extend((stratum, due, self._clock() - before))
-        if alone:
-            return ((ready[0], first, index),)
-        indexes = [event[0] for event in events]
-        return zip(ready, (first, *self._make_all(indexes[1:], events[1:], now_ns)), indexes, strict=True)
+        if self._untimed < _TIMED_EVERY and (len(events) > 1 or before - self._timed_ns < _TIMED_NS):
+            return zip(ready, make_all(indexes, events, now_ns), indexes, strict=True)
+        requests = make_all(indexes[:1], events[:1], now_ns)
+        self._untimed, self._timed_ns = 0, before
+        self._recorder.signs.extend((events[0][1], events[0][2], self._clock() - before))
+        if len(events) > 1:
+            requests = [*requests, *make_all(indexes[1:], events[1:], now_ns)]
+        return zip(ready, requests, indexes, strict=True)
