@@ -136,7 +136,9 @@ class RequestMaker:
         if self._in_order:
             table = self._table
             return [table[event[1] % size](index, now_ns) for index, event in zip(indexes, events, strict=True)]
-        if size == 1 or len(events) == 1:
+        if size == 1:
+            return self._batches[0](indexes, now_ns)
+        if len(events) == 1:
             return self._batches[events[0][1] % size](indexes, now_ns)
         places: dict[int, list[int]] = {}
         for place, event in enumerate(events):
