@@ -70,32 +70,45 @@ def serve(path: str) -> Order | None:
         if listener in ready:
             channel, _ = listener.accept()
             order, given = _received(channel)
-            pid = os.fork()
+            pid = os.fork() if order else 1
             if not pid:
                 signal.set_wakeup_fd(-1)
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 for each in (channel, listener, woken, waker, *channels.values()):
                     each.close()
+                assert order is not None
                 _put(given, order.descriptors)
                 return order
             for descriptor in given:
                 os.close(descriptor)
-            channel.sendall(b"%d\n" % pid)
-            channels[pid] = channel
+            if order:
+                channels[pid] = channel
+                _say(channel, pid)
+            else:
+                channel.close()
 
 
 def _bury(channels: dict[int, socket.socket]) -> None:
     """Say of every child that has ended how it did."""
     with contextlib.suppress(ChildProcessError):
         while pid := (ended := os.waitpid(-1, os.WNOHANG))[0]:
-            with channels.pop(pid) as channel, contextlib.suppress(BrokenPipeError):
-                channel.sendall(b"%d\n" % os.waitstatus_to_exitcode(ended[1]))
+            with channels.pop(pid) as channel:
+                _say(channel, os.waitstatus_to_exitcode(ended[1]))
 
 
-def _received(channel: socket.socket) -> tuple[Order, list[int]]:
+def _say(channel: socket.socket, number: int) -> None:
+    with contextlib.suppress(ConnectionError):  # who ordered it is gone
+        channel.sendall(b"%d\n" % number)
+
+
+def _received(channel: socket.socket) -> tuple[Order | None, list[int]]:
+    """An order and its descriptors; None where the channel ended before it was whole."""
     data, given, _, _ = socket.recv_fds(channel, LARGEST_ORDER, MOST_DESCRIPTORS)
     while not data.endswith(b"\n"):
-        data += channel.recv(LARGEST_ORDER)
+        more = channel.recv(LARGEST_ORDER)
+        if not more:
+            return None, given
+        data += more
     return msgspec.json.decode(data, type=Order), given
 
 

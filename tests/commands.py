@@ -3,8 +3,8 @@
 Most tests that start the command want its process (signals, exit code, streams, shards as its children) and not its
 imports, which take longer than what is tested. One server per test process imports the command once and forks a child
 for each that is wanted; the child is led through `main` as `python -m loadsim` would lead it. Where the start itself
-is the point, tests start the interpreter. Shards and receiver workers come from the server too, but where a test looks
-for them among the children of their parent.
+is the point, tests start the interpreter. Shards and receiver workers come from the server too, except where a test
+looks for them among the children of their parent.
 """
 
 from __future__ import annotations
@@ -101,7 +101,11 @@ def close() -> None:
     with process, directory:
         assert process.stdin is not None
         process.stdin.close()
-        process.wait(timeout=30)
+        try:
+            process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
 
 
 def _address() -> str:
@@ -141,9 +145,12 @@ def _sent(order: Order, server: str, descriptors: Sequence[int]) -> socket.socke
 
 async def _started(channel: socket.socket) -> tuple[int, asyncio.Task[int]]:
     reader, writer = await asyncio.open_unix_connection(sock=channel)
-    told = await reader.readline()
-    assert told, "the server of commands is gone"
-    return int(told), asyncio.create_task(_code(reader, writer))
+    return _number(await reader.readline()), asyncio.create_task(_code(reader, writer))
+
+
+def _number(line: bytes) -> int:
+    assert line, "the server of commands is gone"
+    return int(line)
 
 
 async def _pipe(descriptor: int) -> Pipe:
@@ -156,7 +163,7 @@ async def _pipe(descriptor: int) -> Pipe:
 
 async def _code(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> int:
     try:
-        return int(await reader.readline())
+        return _number(await reader.readline())
     finally:
         writer.close()
 
@@ -173,8 +180,8 @@ class Shard:
         os.close(theirs_in)
         os.close(theirs_out)
         self.stdin, self.stdout = os.fdopen(stdin, "wb", 0), os.fdopen(stdout, "rb", 0)
-        self._told = self._channel.makefile("rb")
-        self.pid = int(self._told.readline())
+        self._replies = self._channel.makefile("rb")
+        self.pid = _number(self._replies.readline())
         self._lock = threading.Lock()
         self.returncode: int | None = None
 
@@ -182,8 +189,8 @@ class Shard:
         """The exit code, negative for a signal."""
         with self._lock:
             if self.returncode is None:
-                self.returncode = int(self._told.readline())
-                self._told.close()
+                self.returncode = _number(self._replies.readline())
+                self._replies.close()
                 self._channel.close()
             return self.returncode
 

@@ -88,10 +88,13 @@ class TimerfdPacer:
 
     def _readable(self) -> None:
         self._armed = False
-        self._on_wake()
-        if not self._armed and self._fd >= 0:  # to arm it takes what there was to read as well
-            with contextlib.suppress(BlockingIOError):
-                os.read(self._fd, 8)
+        try:
+            self._on_wake()
+        finally:
+            # timerfd_settime(2) resets the count of expirations: a timer that was armed again need not be read
+            if not self._armed and self._fd >= 0:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(self._fd, 8)
 
 
 class LoopPacer:

@@ -27,7 +27,8 @@ from loadsim.model import NS_PER_MS
 _ROUNDS = 4
 """Number of times that one wake-up polls for ready sockets before the loop continues."""
 _FEW = 4
-"""Where no more were ready, all with an answer, none is likely to have become so meanwhile: the loop looks itself."""
+"""If at most this many sockets were ready, and each gave an answer, there is no other poll: the loop will say what
+becomes ready meanwhile."""
 _STAMPED = 32
 """One of so many reads asks for the kernel's stamp, which costs about 1 µs. The others are known to have waited less
 than `_SELDOM_NS`: the sockets were looked at so shortly before."""

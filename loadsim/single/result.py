@@ -69,7 +69,7 @@ class Simulation:
     timings: Timings
     outcome: Response | Failure
     http: str | None = None
-    """The version of HTTP that was spoken, `1.1` or `2`."""
+    """The version of HTTP that the event was, or would have been, sent in: `1.1` or `2`."""
     endpoint: str | None = None
     """The endpoint's name in `loadsim.toml`."""
     seed: int | None = None

@@ -48,7 +48,8 @@ class SimulationDocument(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     """Redacted."""
     http: str | None
-    """The version of HTTP that was spoken, `1.1` or `2`; None: the host has no known address."""
+    """The version of HTTP that the event was, or would have been, sent in: `1.1` or `2`; None: the name of the host was
+    not resolved."""
     sent_at: str
     """ISO 8601, UTC."""
     delivered: bool

@@ -43,7 +43,7 @@ class Exchange:
     timings: Timings
     outcome: Response | Failure
     http: HttpVersion | None
-    """The version of HTTP that was spoken; None: the host has no known address."""
+    """The version that the event was, or would have been, sent in; None: the name of the host was not resolved."""
 
 
 async def exchange(
@@ -79,7 +79,12 @@ async def exchange(
     wire = Wire(url, addresses, there.tls_name, context if secure else None, b"", http=http)
     version = await _version(wire, timeout_s)
     wire = dataclasses.replace(wire, http=version, head=_head(url, there, sent, version))
-    one = SingleExchange(_transport(wire, chunk), functools.partial(failed, http=version))
+    try:
+        transport = _transport(wire, chunk)
+    except OSError as error:  # no file descriptor is left for epoll
+        failure = failed(ErrorKind.connect_error, error.strerror or str(error), http=version)
+        return Exchange(sent, Timings(dns=dns, total=(time.perf_counter() - began) * 1000), failure, version)
+    one = SingleExchange(transport, functools.partial(failed, http=version))
     outcome, timings = await one.run(SignedRequest(b"", request.body), timeout_s - (dns or 0.0) / 1000)
     return Exchange(sent, dataclasses.replace(timings, dns=dns, total=(dns or 0.0) + timings.total), outcome, version)
 

@@ -308,6 +308,15 @@ async def test_no_descriptor_is_a_failure_to_connect(monkeypatch: pytest.MonkeyP
     assert done.outcome == Failure(ErrorKind.connect_error, "cannot connect to 127.0.0.1:9: too many open files")
 
 
+async def test_no_descriptor_for_epoll_is_one_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left() -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(select, "epoll", none_left)
+    done = await sent("http://127.0.0.1:9/")
+    assert done.outcome == Failure(ErrorKind.connect_error, "cannot connect to 127.0.0.1:9: too many open files")
+
+
 async def test_a_platform_without_epoll_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(select, "epoll")
     with pytest.raises(UsageError, match="epoll"):

@@ -1,0 +1,53 @@
+"""Which of the events that are made are timed."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from loadsim.engine.request_batches import _TIMED_EVERY, _TIMED_NS, RequestMaking
+
+
+def timed(batches: int, each: int, apart_ns: int) -> int:
+    """How many of the events are timed in so many batches of `each` events."""
+    now = 10**9
+    maker = SimpleNamespace(
+        maker_of=lambda _: None,
+        make_all=lambda indexes, _events, _now: [(b"", b"%d" % index) for index in indexes],
+    )
+    recorder = SimpleNamespace(signs=[])
+    plan: Any = SimpleNamespace(strata=1)
+    making = RequestMaking(
+        plan,
+        maker,  # type: ignore[arg-type]
+        recorder,  # type: ignore[arg-type]
+        clock=lambda: now,
+        wall=lambda: now,
+        epoch_ns=None,
+        planned_time=lambda _, due: due,
+        failed=lambda *_: None,
+    )
+    for number in range(batches):
+        now += apart_ns
+        indexes = range(number * each, number * each + each)
+        ready: list[Any] = [SimpleNamespace(event=(index, 0, now, now)) for index in indexes]
+        made = list(making.made(ready))
+        assert [(one, body, index) for one, (_, body), index in made] == [
+            (one, b"%d" % index, index) for one, index in zip(ready, indexes, strict=True)
+        ]
+    assert recorder.signs[::3] == [0] * (len(recorder.signs) // 3)
+    return len(recorder.signs) // 3
+
+
+@pytest.mark.parametrize(
+    ("batches", "each", "apart_ns", "expected"),
+    [
+        (2 * _TIMED_EVERY, 1, _TIMED_NS // _TIMED_EVERY // 2, 2),  # close together: one in each group
+        (20, 1, _TIMED_NS, 20),  # far apart: each
+        (2 * _TIMED_EVERY, 64, 10 * _TIMED_NS, 2),  # several at once: one event of one batch in each group
+    ],
+)
+def test_the_share_that_is_timed(batches: int, each: int, apart_ns: int, expected: int) -> None:
+    assert timed(batches, each, apart_ns) == expected
