@@ -143,6 +143,18 @@ def _sent(order: Order, server: str, descriptors: Sequence[int]) -> socket.socke
     return channel
 
 
+def _child(
+    server: str, word: str, env: Mapping[str, str], descriptors: Sequence[int] = ()
+) -> tuple[socket.socket, int, int]:
+    """Order a shard or a worker: its channel, and our ends of its stdin and stdout. `descriptors`: further ones."""
+    (theirs_in, stdin), (stdout, theirs_out) = os.pipe(), os.pipe()
+    order = Order((word,), str(Path.cwd()), dict(env), descriptors=(0, 1, 2, *descriptors))
+    channel = _sent(order, server, (theirs_in, theirs_out, 2, *descriptors))
+    os.close(theirs_in)
+    os.close(theirs_out)
+    return channel, stdin, stdout
+
+
 async def _started(channel: socket.socket) -> tuple[int, asyncio.Task[int]]:
     reader, writer = await asyncio.open_unix_connection(sock=channel)
     return _number(await reader.readline()), asyncio.create_task(_code(reader, writer))
@@ -175,10 +187,7 @@ class Shard:
     """
 
     def __init__(self, server: str, env: Mapping[str, str]) -> None:
-        (theirs_in, stdin), (stdout, theirs_out) = os.pipe(), os.pipe()
-        self._channel = _sent(Order(("shard",), str(Path.cwd()), dict(env)), server, (theirs_in, theirs_out, 2))
-        os.close(theirs_in)
-        os.close(theirs_out)
+        self._channel, stdin, stdout = _child(server, "shard", env)
         self.stdin, self.stdout = os.fdopen(stdin, "wb", 0), os.fdopen(stdout, "rb", 0)
         self._replies = self._channel.makefile("rb")
         self.pid = _number(self._replies.readline())
@@ -213,11 +222,7 @@ class Worker:
     @classmethod
     async def start(cls, server: str, env: Mapping[str, str], descriptors: Sequence[int]) -> Worker:
         """`descriptors`: those that it gets beside its streams."""
-        (theirs_in, stdin), (stdout, theirs_out) = os.pipe(), os.pipe()
-        order = Order((WORKER,), str(Path.cwd()), dict(env), descriptors=(0, 1, 2, *descriptors))
-        channel = _sent(order, server, (theirs_in, theirs_out, 2, *descriptors))
-        os.close(theirs_in)
-        os.close(theirs_out)
+        channel, stdin, stdout = _child(server, WORKER, env, descriptors)
         pid, end = await _started(channel)
         loop = asyncio.get_running_loop()
         transport, protocol = await loop.connect_write_pipe(

@@ -56,12 +56,11 @@ class TimerfdPacer:
         self._fd: int = libc.timerfd_create(_CLOCK_MONOTONIC, _TFD_NONBLOCK_CLOEXEC)
         if self._fd < 0:
             raise OSError(ctypes.get_errno(), "timerfd_create failed")
-        spec = _SPEC()
-        self._spec = memoryview(spec).cast("B").cast("l")
+        self._spec = _SPEC()
         # made once: each event is another instant
         self._settime = partial(
             libc.timerfd_settime,
-            *(ctypes.c_int(self._fd), ctypes.c_int(_TFD_TIMER_ABSTIME), ctypes.byref(spec), ctypes.c_void_p()),
+            *(ctypes.c_int(self._fd), ctypes.c_int(_TFD_TIMER_ABSTIME), ctypes.byref(self._spec), ctypes.c_void_p()),
         )
         self._armed = False
 

@@ -19,7 +19,7 @@ from loadsim.engine.proxy_tunnel import basic_auth
 from loadsim.engine.tls_settings import client_context, trust_of
 from loadsim.engine.url_authority import Authority, authority, request_target, shown_authority
 from loadsim.model import Secret, UnreachableError
-from loadsim.plan import Http, Target, header_pairs
+from loadsim.plan import Headers, Http, HttpVersion, Target, header_pairs, headers_over
 
 Lookup = Callable[..., Sequence[tuple[Any, Any, int, str, Any]]]
 """As `socket.getaddrinfo`."""
@@ -93,15 +93,19 @@ def look_up(there: Authority, lookup: Lookup = socket.getaddrinfo) -> tuple[Addr
 
 def request_head(target: Target, there: Authority) -> bytes:
     """Request line and constant headers of every request, without the blank line."""
-    headers = {"Host": there.header, "User-Agent": f"loadsim/{__version__}", "Accept": "*/*"}
-    if (credentials := basic_auth(target.url)) is not None:
-        headers["Authorization"] = credentials
-    given = [(name, value) for name, value in header_pairs(target.headers) if name.lower() not in OF_EVENTS]
-    own = {name.lower() for name, _ in given}
-    lines = [f"{name}: {value}" for name, value in headers.items() if name.lower() not in own]
-    lines += [f"{name}: {value}" for name, value in given]
-    line = f"POST {request_target(target.url)} HTTP/1.1\r\n".encode("ascii")
-    return line + "".join(f"{line}\r\n" for line in lines).encode()
+    usual: Headers = {"User-Agent": f"loadsim/{__version__}", "Accept": "*/*"}
+    given = {name: value for name, value in target.headers.items() if name.lower() not in OF_EVENTS}
+    return head_of(target.url, there, usual, given)
+
+
+def head_of(url: str, there: Authority, usual: Headers, given: Headers, version: HttpVersion = "1.1") -> bytes:
+    """Request line and headers, without the blank line: those that are `usual`, with Host and the credentials of the
+    URL, where none of the same name is `given`, and those that are."""
+    usual = {"Host": there.header, **usual}
+    if (credentials := basic_auth(url)) is not None:
+        usual["Authorization"] = credentials
+    lines = "".join(f"{name}: {value}\r\n" for name, value in header_pairs(headers_over(usual, given)))
+    return f"POST {request_target(url)} HTTP/{version}\r\n{lines}".encode()
 
 
 def _reason(error: Exception) -> str:

@@ -23,9 +23,11 @@ class SingleExchange:
     looked_ns = 0
     """See ConnectionOwner: nobody asks how late an answer was read."""
 
-    def __init__(self, transport: KeepingTransport, failure: Callable[[ErrorKind, str], Failure]) -> None:
+    def __init__(
+        self, make_transport: Callable[[], KeepingTransport], failure: Callable[[ErrorKind, str], Failure]
+    ) -> None:
         """`failure`: made of an error kind and what the transport says of it."""
-        self._transport = transport
+        self._make_transport = make_transport
         self._failure = failure
         self._ended: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
         self._began = time.monotonic_ns()
@@ -34,6 +36,10 @@ class SingleExchange:
     async def run(self, request: SignedRequest, timeout_s: float) -> tuple[Response | Failure, Timings]:
         """Send, wait at most so long, close."""
         self._request = request
+        try:
+            self._transport = self._make_transport()
+        except OSError as error:  # no file descriptor is left for epoll
+            return self._failure(ErrorKind.connect_error, error.strerror or str(error)), Timings()
         self._transport.start(self)
         try:
             return await self._run(timeout_s)

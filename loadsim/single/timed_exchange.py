@@ -19,14 +19,13 @@ from urllib.parse import urlsplit
 from loadsim import __version__
 from loadsim.engine.endpoint_addresses import Address
 from loadsim.engine.preflight import check_reachable
-from loadsim.engine.proxy_tunnel import basic_auth
-from loadsim.engine.resolved_endpoint import Wire, look_up
+from loadsim.engine.resolved_endpoint import Wire, head_of, look_up
 from loadsim.engine.tls_settings import Trust, client_context, offer
 from loadsim.engine.transport_interface import KeepingTransport
-from loadsim.engine.url_authority import Authority, authority, request_target
+from loadsim.engine.url_authority import Authority, authority
 from loadsim.error_kinds import ErrorKind
 from loadsim.model import SignedRequest, UnreachableError, UsageError
-from loadsim.plan import Headers, Http, HttpVersion, header_pairs, headers_over
+from loadsim.plan import Headers, Http, HttpVersion, headers_over
 from loadsim.single.failure_words import failure_of
 from loadsim.single.result import Failure, Response, Timings
 from loadsim.single.single_exchange import RESPONSE_LIMIT, SingleExchange
@@ -78,13 +77,9 @@ async def exchange(
         return Exchange(sent, Timings(total=total), failed(kind, str(error), http="1.1"), None)
     wire = Wire(url, addresses, there.tls_name, context if secure else None, b"", http=http)
     version = await _version(wire, timeout_s)
-    wire = dataclasses.replace(wire, http=version, head=_head(url, there, sent, version))
-    try:
-        transport = _transport(wire, chunk)
-    except OSError as error:  # no file descriptor is left for epoll
-        failure = failed(ErrorKind.connect_error, error.strerror or str(error), http=version)
-        return Exchange(sent, Timings(dns=dns, total=(time.perf_counter() - began) * 1000), failure, version)
-    one = SingleExchange(transport, functools.partial(failed, http=version))
+    usual: Headers = {"Connection": "close"} if version == "1.1" else {}
+    wire = dataclasses.replace(wire, http=version, head=head_of(url, there, usual, sent, version))
+    one = SingleExchange(functools.partial(_transport, wire, chunk), functools.partial(failed, http=version))
     outcome, timings = await one.run(SignedRequest(b"", request.body), timeout_s - (dns or 0.0) / 1000)
     return Exchange(sent, dataclasses.replace(timings, dns=dns, total=(dns or 0.0) + timings.total), outcome, version)
 
@@ -111,15 +106,6 @@ async def _version(wire: Wire, timeout_s: float) -> HttpVersion:
         agreed = "1.1"  # the exchange says why
     offer(wire.tls, agreed)
     return agreed
-
-
-def _head(url: str, there: Authority, sent: Headers, version: HttpVersion) -> bytes:
-    """Request line and headers, but for the framing of the body."""
-    own = {"Host": there.header} | ({"Connection": "close"} if version == "1.1" else {})
-    if (credentials := basic_auth(url)) is not None:
-        own["Authorization"] = credentials
-    lines = "".join(f"{name}: {value}\r\n" for name, value in header_pairs(headers_over(own, sent)))
-    return f"POST {request_target(url)} HTTP/{version}\r\n{lines}".encode()
 
 
 def _transport(wire: Wire, chunk: int | None) -> KeepingTransport:
