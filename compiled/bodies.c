@@ -2,16 +2,6 @@
 
 #include "hot.h"
 
-/* What `bodies` was called with. `picks`: the situations of a block by an index's last 12 bits; `known`: their
- * templates. `id` and `digits`: the beginning of the block's ids and the last three digits. `seconds`: the text of a
- * time by its offset, to which `fraction` belongs; `ms`: the present time. */
-typedef struct {
-    PyObject *picks, *known, *id, *digits, *seconds, *fraction, *ms;
-    long long block;
-} Bodies;
-
-#define TIMES 16 /* The most times that a template may have here. */
-
 /* The text of a time; a new reference. */
 static PyObject *
 time_of(const Bodies *all, PyObject *offset)
@@ -28,63 +18,79 @@ time_of(const Bodies *all, PyObject *offset)
     return text;
 }
 
-/* A body as Renderer.render makes it: pieces with the present time, the id and other times between them. */
-static PyObject *
-rendered(const Bodies *all, PyObject *template, Py_ssize_t times, PyObject *last)
+/* Begin the body of an event as Renderer.render makes it: pieces with the present time, the id and other times between
+ * them. 1; 0 where Python must make it; -1 with an exception. */
+int
+begin_body(const Bodies *all, long long index, Body *body)
 {
-    PyObject *texts[TIMES], *body = NULL;
-    Py_ssize_t size = PyBytes_GET_SIZE(all->ms) + PyBytes_GET_SIZE(all->id) + PyBytes_GET_SIZE(last), made = 0;
+    body->times = 0;
+    Py_ssize_t offset = (Py_ssize_t)(index & 4095);
+    if (index < 0 || index >> 12 != all->block || offset >= PyList_GET_SIZE(all->picks)
+        || offset >= PyTuple_GET_SIZE(all->digits))
+        return 0;
+    long long situation = to_number(PyList_GET_ITEM(all->picks, offset));
+    if (situation < 0 || situation >= PyList_GET_SIZE(all->known))
+        return PyErr_Occurred() ? -1 : 0;
+    PyObject *template = PyList_GET_ITEM(all->known, situation);
+    body->last = PyTuple_GET_ITEM(all->digits, offset);
+    if (!PyTuple_CheckExact(template) || !PyBytes_CheckExact(body->last))
+        return 0;
+    Py_ssize_t parts = PyTuple_GET_SIZE(template), times = (parts - 3) / 2;
+    if (parts < 3 || (parts - 3) % 2 || times > TIMES)
+        return 0;
+    body->size = PyBytes_GET_SIZE(all->ms) + PyBytes_GET_SIZE(all->id) + PyBytes_GET_SIZE(body->last);
     for (Py_ssize_t i = 0; i < times + 3; i++) {
         if (!PyBytes_CheckExact(PyTuple_GET_ITEM(template, i))) {
             PyErr_SetString(PyExc_TypeError, "a template begins with its pieces");
-            return NULL;
+            return -1;
         }
-        size += PyBytes_GET_SIZE(PyTuple_GET_ITEM(template, i));
+        body->size += PyBytes_GET_SIZE(PyTuple_GET_ITEM(template, i));
     }
-    for (; made < times; made++) {
-        texts[made] = time_of(all, PyTuple_GET_ITEM(template, times + 3 + made));
-        if (texts[made] == NULL)
-            goto end;
-        size += PyBytes_GET_SIZE(texts[made]) + PyBytes_GET_SIZE(all->fraction);
+    body->template = Py_NewRef(template);
+    for (; body->times < times; body->times++) {
+        PyObject *text = time_of(all, PyTuple_GET_ITEM(template, times + 3 + body->times));
+        if (text == NULL) {
+            end_body(body);
+            return -1;
+        }
+        body->texts[body->times] = text;
+        body->size += PyBytes_GET_SIZE(text) + PyBytes_GET_SIZE(all->fraction);
     }
-    body = PyBytes_FromStringAndSize(NULL, size);
-    if (body == NULL)
-        goto end;
-    char *at = copied(PyBytes_AS_STRING(body), PyTuple_GET_ITEM(template, 0));
-    at = copied(copied(at, all->ms), PyTuple_GET_ITEM(template, 1));
-    at = copied(copied(at, all->id), last);
-    for (Py_ssize_t i = 0; i < times; i++)
-        at = copied(copied(copied(at, PyTuple_GET_ITEM(template, 2 + i)), texts[i]), all->fraction);
-    copied(at, PyTuple_GET_ITEM(template, 2 + times));
-end:
-    while (made)
-        Py_DECREF(texts[--made]);
-    return body;
+    return 1;
 }
 
-/* The body of an event; NULL without an exception where Python must make it. */
-static PyObject *
-body_of(const Bodies *all, PyObject *index)
+/* Write a body that was begun. */
+void
+write_body(const Bodies *all, const Body *body, char *at)
 {
-    long long number = to_number(index), situation;
-    if (number < 0 || number >> 12 != all->block)
-        return NULL;
-    Py_ssize_t offset = (Py_ssize_t)(number & 4095);
-    if (offset >= PyList_GET_SIZE(all->picks) || offset >= PyTuple_GET_SIZE(all->digits))
-        return NULL;
-    situation = to_number(PyList_GET_ITEM(all->picks, offset));
-    if (situation < 0 || situation >= PyList_GET_SIZE(all->known))
-        return NULL;
-    PyObject *template = PyList_GET_ITEM(all->known, situation), *last = PyTuple_GET_ITEM(all->digits, offset);
-    if (!PyTuple_CheckExact(template) || !PyBytes_CheckExact(last))
-        return NULL;
-    Py_ssize_t size = PyTuple_GET_SIZE(template), times = (size - 3) / 2;
-    if (size < 3 || (size - 3) % 2 || times > TIMES)
-        return NULL;
-    Py_INCREF(template);
-    PyObject *body = rendered(all, template, times, last);
-    Py_DECREF(template);
-    return body;
+    at = copied(copied(copied(at, PyTuple_GET_ITEM(body->template, 0)), all->ms), PyTuple_GET_ITEM(body->template, 1));
+    at = copied(copied(at, all->id), body->last);
+    for (Py_ssize_t i = 0; i < body->times; i++)
+        at = copied(copied(copied(at, PyTuple_GET_ITEM(body->template, 2 + i)), body->texts[i]), all->fraction);
+    copied(at, PyTuple_GET_ITEM(body->template, 2 + body->times));
+}
+
+/* Let go of what a body that was begun is made of. */
+void
+end_body(Body *body)
+{
+    while (body->times)
+        Py_DECREF(body->texts[--body->times]);
+    Py_CLEAR(body->template);
+}
+
+/* What bodies are made of: `given` as `bodies` has it, from the block on. */
+int
+bodies_from(PyObject *const given[BODY_PARTS], Bodies *all)
+{
+    if (!PyLong_Check(given[0]) || !PyList_CheckExact(given[1]) || !PyList_CheckExact(given[2])
+        || !PyBytes_CheckExact(given[3]) || !PyTuple_CheckExact(given[4]) || !PyDict_Check(given[5])
+        || !PyBytes_CheckExact(given[6]) || !PyBytes_CheckExact(given[7])) {
+        PyErr_SetString(PyExc_TypeError, "wrong parts of bodies");
+        return -1;
+    }
+    *all = (Bodies){given[1], given[2], given[3], given[4], given[5], given[6], given[7], to_number(given[0])};
+    return PyErr_Occurred() ? -1 : 0;
 }
 
 const char bodies_doc[] =
@@ -94,21 +100,26 @@ const char bodies_doc[] =
 PyObject *
 bodies(PyObject *module, PyObject *const *given, Py_ssize_t count)
 {
-    if (count != 9 || !PyList_CheckExact(given[2]) || !PyList_CheckExact(given[3]) || !PyBytes_CheckExact(given[4])
-        || !PyTuple_CheckExact(given[5]) || !PyDict_Check(given[6]) || !PyBytes_CheckExact(given[7])
-        || !PyBytes_CheckExact(given[8])) {
+    Bodies all;
+    if (count != 1 + BODY_PARTS) {
         PyErr_SetString(PyExc_TypeError, "bodies: wrong arguments");
         return NULL;
     }
-    Bodies all = {given[2], given[3], given[4], given[5], given[6], given[7], given[8], to_number(given[1])};
+    if (bodies_from(given + 1, &all))
+        return NULL;
     PyObject *indexes = PySequence_Fast(given[0], "bodies: indexes"), *found = PyList_New(0);
-    int failed = indexes == NULL || found == NULL;
-    for (Py_ssize_t i = 0; !failed && i < PySequence_Fast_GET_SIZE(indexes); i++) {
-        PyObject *body = body_of(&all, PySequence_Fast_GET_ITEM(indexes, i));
-        if (body == NULL)
+    int failed = indexes == NULL || found == NULL, made = 1;
+    for (Py_ssize_t i = 0; !failed && made == 1 && i < PySequence_Fast_GET_SIZE(indexes); i++) {
+        Body body;
+        made = begin_body(&all, to_number(PySequence_Fast_GET_ITEM(indexes, i)), &body);
+        if (made != 1)
             break;
-        failed = PyList_Append(found, body);
-        Py_DECREF(body);
+        PyObject *text = PyBytes_FromStringAndSize(NULL, body.size);
+        if (text != NULL)
+            write_body(&all, &body, PyBytes_AS_STRING(text));
+        end_body(&body);
+        failed = text == NULL || PyList_Append(found, text);
+        Py_XDECREF(text);
     }
     Py_XDECREF(indexes);
     if (failed || PyErr_Occurred())

@@ -118,6 +118,13 @@ usable(PyObject *connection)
     return tls == Py_None ? 0 : holds(tls, TLS) ? 1 : -1;
 }
 
+/* Whether it is the event of a connection: (index, stratum, due, woken). */
+static inline int
+is_event(PyObject *event)
+{
+    return event != NULL && PyTuple_Check(event) && PyTuple_GET_SIZE(event) == 4;
+}
+
 /* Copy bytes; returns where they end. */
 static inline char *
 copied(char *at, PyObject *bytes)
@@ -151,6 +158,40 @@ typedef enum { ALL, OPENING, ITS_ERROR } Left;
 Py_ssize_t open_record(PyObject *tls, const char *arrived, Py_ssize_t size, char *room, Py_ssize_t largest, Left *left);
 Py_ssize_t seal_record(PyObject *tls, const char *data, Py_ssize_t size, char *room, Py_ssize_t largest);
 
+/* -- requests ----------------------------------------------------------------------------------------------------- */
+
+#define ROOM 16384 /* Requests up to this size are put together on the stack. */
+#define FRAMING 48
+#define TIMES 16 /* The most times that a template may have. */
+#define BODY_PARTS 8
+
+/* What bodies are made of. `picks`: the situations of a block by an index's last 12 bits; `known`: their templates. `id`
+ * and `digits`: the beginning of the block's ids and the last three digits. `seconds`: the text of a time by its offset,
+ * to which `fraction` belongs; `ms`: the present time. */
+typedef struct {
+    PyObject *picks, *known, *id, *digits, *seconds, *fraction, *ms;
+    long long block;
+} Bodies;
+
+/* A body that was begun: `end_body` ends it. `last`: the last digits of its id; `texts`: its times. */
+typedef struct {
+    PyObject *template, *last, *texts[TIMES];
+    Py_ssize_t times, size;
+} Body;
+
+int bodies_from(PyObject *const given[BODY_PARTS], Bodies *all);
+int begin_body(const Bodies *all, long long index, Body *body);
+void write_body(const Bodies *all, const Body *body, char *at);
+void end_body(Body *body);
+
+int is_key(PyObject *inner, PyObject *outer);
+Py_ssize_t line_size(PyObject *head);
+void write_line(char *at, const char *body, Py_ssize_t size, PyObject *inner, PyObject *outer, PyObject *head);
+
+char *decimal(char *at, unsigned long long number);
+size_t framing_of(char framing[FRAMING], Py_ssize_t size);
+int send_request(PyObject *connection, int over_tls, const char *data, Py_ssize_t size);
+
 /* -- the functions of the module ---------------------------------------------------------------------------------- */
 
 #define FUNCTION(name) \
@@ -161,6 +202,7 @@ PyObject *bind_types(PyObject *module, PyObject *given);
 extern const char bind_doc[];
 FUNCTION(read_all);
 FUNCTION(send_all);
+FUNCTION(send_events);
 FUNCTION(settle);
 FUNCTION(bodies);
 FUNCTION(sha256_state);

@@ -1,11 +1,12 @@
 #include "hot.h"
 
-#define CONTRACT 2 /* Of this module with its callers, see compiled_step.py. */
+#define CONTRACT 3 /* Of this module with its callers, see compiled_step.py. */
 
 static PyMethodDef methods[] = {
     {"bind", bind_types, METH_VARARGS, bind_doc},
     {"read_all", (PyCFunction)(void (*)(void))read_all, METH_FASTCALL, read_all_doc},
     {"send_all", (PyCFunction)(void (*)(void))send_all, METH_FASTCALL, send_all_doc},
+    {"send_events", (PyCFunction)(void (*)(void))send_events, METH_FASTCALL, send_events_doc},
     {"settle", (PyCFunction)(void (*)(void))settle, METH_FASTCALL, settle_doc},
     {"bodies", (PyCFunction)(void (*)(void))bodies, METH_FASTCALL, bodies_doc},
     {"find_sha256", find_sha256, METH_NOARGS, find_sha256_doc},

@@ -40,12 +40,6 @@ row(PyObject *carrier, PyObject *event, const int64_t rest[3])
     return PyErr_Occurred() ? NULL : PyBytes_FromStringAndSize((const char *)numbers, sizeof numbers);
 }
 
-static int
-is_event(PyObject *event)
-{
-    return event != NULL && PyTuple_Check(event) && PyTuple_GET_SIZE(event) == 4;
-}
-
 const char row_of_doc[] = "row_of(carrier, event, code, done, attempt=1)\n--\n\nSee outcome_rows.row_of.";
 
 PyObject *
@@ -64,11 +58,27 @@ row_of(PyObject *module, PyObject *const *given, Py_ssize_t count, PyObject *nam
 
 /* -- what follows an answer --------------------------------------------------------------------------------------- */
 
-/* What `settle` was called with, see Engine._settle. */
+/* What `settle` was called with, see Engine._settle. `idle`: where connections go that no event follows on; NULL where
+ * more is to be done with them. */
 typedef struct {
-    PyObject *rows, *ready, *policies, *of_user, *turns;
+    PyObject *rows, *ready, *policies, *of_user, *turns, *idle;
     long long reuse;
 } Settling;
+
+/* The next event of a user whose event was answered at `now`; NULL without an exception where Python must look for it. */
+static PyObject *
+turn_of(const Settling *all, PyObject *now)
+{
+    PyObject *own = PyIter_Next(all->turns), *next = NULL;
+    if (own == NULL)
+        return NULL;
+    if (PyTuple_Check(own) && PyTuple_GET_SIZE(own) == 2)
+        next = PyTuple_Pack(4, PyTuple_GET_ITEM(own, 0), PyTuple_GET_ITEM(own, 1), now, now);
+    else
+        PyErr_SetString(PyExc_TypeError, "a turn is (index, stratum)");
+    Py_DECREF(own);
+    return next;
+}
 
 /* One answer. 1: it was settled; 0: it is not of the usual kind, and nothing was done. */
 static int
@@ -86,45 +96,47 @@ settle_one(const Settling *all, PyObject *answer)
         return -1;
     if (rest[0] < 200 || rest[0] > 299 || served >= all->reuse || stratum < 0
         || stratum >= PyList_GET_SIZE(all->policies) || PyList_GET_ITEM(all->policies, stratum) != Py_None
-        || stratum >= PyList_GET_SIZE(all->of_user) || PyList_GET_ITEM(all->of_user, stratum) != Py_True)
+        || stratum >= PyList_GET_SIZE(all->of_user))
         return 0;
-    PyObject *now = PyTuple_GET_ITEM(answer, 2), *own = PyIter_Next(all->turns), *next = NULL, *line = NULL;
-    if (own == NULL)
+    int of_user = PyList_GET_ITEM(all->of_user, stratum) == Py_True;
+    if (!of_user && all->idle == NULL)
+        return 0;
+    PyObject *now = PyTuple_GET_ITEM(answer, 2), *next = of_user ? turn_of(all, now) : Py_NewRef(Py_None);
+    if (next == NULL)
         return PyErr_Occurred() ? -1 : 0;
+    PyObject *line = row(connection, event, rest);
     int settled = -1;
-    if (!PyTuple_Check(own) || PyTuple_GET_SIZE(own) != 2) {
-        PyErr_SetString(PyExc_TypeError, "a turn is (index, stratum)");
+    if (line == NULL || PyList_Append(all->rows, line)
+        || (of_user ? PyList_Append(all->ready, connection) : PyDict_SetItem(all->idle, connection, Py_None)))
         goto end;
+    if (of_user) {
+        put(connection, SLOT_NS, Py_NewRef(now));
+        put(connection, READY_NS, Py_NewRef(now));
     }
-    next = PyTuple_Pack(4, PyTuple_GET_ITEM(own, 0), PyTuple_GET_ITEM(own, 1), now, now);
-    line = next == NULL ? NULL : row(connection, event, rest);
-    if (line == NULL || PyList_Append(all->rows, line) || PyList_Append(all->ready, connection))
-        goto end;
-    put(connection, SLOT_NS, Py_NewRef(now));
-    put(connection, READY_NS, Py_NewRef(now));
     put(connection, EVENT, Py_NewRef(next));
     settled = 1;
 end:
-    Py_DECREF(own);
-    Py_XDECREF(next);
+    Py_DECREF(next);
     Py_XDECREF(line);
     return settled;
 }
 
 const char settle_doc[] =
-    "settle(answers, rows, ready, policies, of_user, turns, reuse)\n--\n\n"
-    "See Engine._settle: settle answers after which their user's next event follows on the same connection. Returns how\n"
-    "many, up to the first that is of another kind.";
+    "settle(answers, rows, ready, policies, of_user, turns, reuse, idle)\n--\n\n"
+    "See Engine._settle: settle answers after which their user's next event follows on the same connection, or it becomes\n"
+    "`idle`, unless that is None. Returns how many, up to the first that is of another kind.";
 
 PyObject *
 settle(PyObject *module, PyObject *const *given, Py_ssize_t count)
 {
-    if (count != 7 || !PyList_CheckExact(given[0]) || !PyList_CheckExact(given[1]) || !PyList_CheckExact(given[2])
-        || !PyList_CheckExact(given[3]) || !PyList_CheckExact(given[4]) || !PyIter_Check(given[5])) {
+    if (count != 8 || !PyList_CheckExact(given[0]) || !PyList_CheckExact(given[1]) || !PyList_CheckExact(given[2])
+        || !PyList_CheckExact(given[3]) || !PyList_CheckExact(given[4]) || !PyIter_Check(given[5])
+        || !(given[7] == Py_None || PyDict_CheckExact(given[7]))) {
         PyErr_SetString(PyExc_TypeError, "settle: wrong arguments");
         return NULL;
     }
-    Settling all = {given[1], given[2], given[3], given[4], given[5], to_number(given[6])};
+    Settling all = {given[1], given[2], given[3], given[4], given[5], given[7] == Py_None ? NULL : given[7],
+                    to_number(given[6])};
     Py_ssize_t done = 0;
     int settled = PyErr_Occurred() ? -1 : 1;
     while (settled == 1 && done < PyList_GET_SIZE(given[0])) {

@@ -6,18 +6,16 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define ROOM 16384 /* Requests up to this size are put together on the stack. */
-
 /* The parts of one request. The line that names its delivery: `name`, and, where it is made here, the index in digits and
  * `behind`. `framing`: the header line with the body's length, and the empty line. */
 typedef struct {
     PyObject *head, *headers, *name, *behind, *body;
-    char number[24], framing[48];
+    char number[24], framing[FRAMING];
     size_t numbered, framed;
 } Request;
 
 /* Write a number in decimal digits; returns where they end. */
-static char *
+char *
 decimal(char *at, unsigned long long number)
 {
     char digits[24];
@@ -30,16 +28,23 @@ decimal(char *at, unsigned long long number)
     return at;
 }
 
+/* Write the header line with the length of a body, and the empty line; returns their size. */
+size_t
+framing_of(char framing[FRAMING], Py_ssize_t size)
+{
+    static const char line[] = "Content-Length: ";
+    memcpy(framing, line, sizeof line - 1);
+    char *at = decimal(framing + sizeof line - 1, (unsigned long long)size);
+    memcpy(at, "\r\n\r\n", 4);
+    return (size_t)(at + 4 - framing);
+}
+
 /* Fill in what is made here; returns the size of the whole. */
 static Py_ssize_t
 framed(Request *request)
 {
-    static const char line[] = "Content-Length: ";
     Py_ssize_t size = PyBytes_GET_SIZE(request->body);
-    memcpy(request->framing, line, sizeof line - 1);
-    char *at = decimal(request->framing + sizeof line - 1, (unsigned long long)size);
-    memcpy(at, "\r\n\r\n", 4);
-    request->framed = (size_t)(at + 4 - request->framing);
+    request->framed = framing_of(request->framing, size);
     if (request->behind != NULL)
         size += PyBytes_GET_SIZE(request->behind);
     return size + PyBytes_GET_SIZE(request->head) + PyBytes_GET_SIZE(request->headers) + PyBytes_GET_SIZE(request->name)
@@ -83,22 +88,6 @@ write_first(PyObject *connection, const char *data, Py_ssize_t size, long long o
     return failed;
 }
 
-/* Put together and write a request: 1. */
-static int
-send_plain(const Request *request, Py_ssize_t size, PyObject *connection)
-{
-    char room[ROOM], *data = room;
-    if (size > ROOM && (data = PyMem_Malloc((size_t)size)) == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    put_together(request, data);
-    int failed = write_first(connection, data, size, 0);
-    if (data != room)
-        PyMem_Free(data);
-    return failed ? -1 : 1;
-}
-
 /* Write a request of `size` in its records. */
 static int
 write_records(PyObject *connection, const char *records, Py_ssize_t length, Py_ssize_t size)
@@ -107,31 +96,16 @@ write_records(PyObject *connection, const char *records, Py_ssize_t length, Py_s
     return put_number(connection, OVERHEAD, over) || write_first(connection, records, length, over) ? -1 : 0;
 }
 
-/* Encrypt a request that fits one record, and write it: 1; 0 where `send_sealed` must do it. */
-static int
-send_record(const Request *request, Py_ssize_t size, PyObject *connection)
-{
-    char plain[RECORD], room[RECORD + 512]; /* and what the record adds */
-    if (size > RECORD)
-        return 0;
-    put_together(request, plain);
-    Py_ssize_t sealed = seal_record(get(connection, TLS_OF), plain, size, room, sizeof room);
-    if (sealed <= 0)
-        return (int)sealed;
-    return write_records(connection, room, sealed, size) ? -1 : 1;
-}
-
 /* Encrypt a request as TlsSession.seal does, and write it. Where the session has ended the connection hears of it, and
  * nothing is written. */
 static int
-send_sealed(const Request *request, Py_ssize_t size, PyObject *connection)
+seal_by_session(PyObject *connection, const char *plain, Py_ssize_t size)
 {
-    PyObject *tls = Py_NewRef(get(connection, TLS_OF)), *records = NULL;
-    PyObject *data = PyBytes_FromStringAndSize(NULL, size), *done = NULL;
+    PyObject *tls = Py_NewRef(get(connection, TLS_OF)), *records = NULL, *done = NULL;
+    PyObject *data = PyBytes_FromStringAndSize(plain, size);
     int failed = -1;
     if (data == NULL)
         goto end;
-    put_together(request, PyBytes_AS_STRING(data));
     done = PyObject_CallOneArg(get(tls, ENCRYPT), data);
     if (done != NULL)
         records = PyLong_AsSsize_t(done) == size ? PyObject_CallNoArgs(get(tls, TAKE))
@@ -155,6 +129,19 @@ end:
     Py_XDECREF(done);
     Py_XDECREF(records);
     return failed;
+}
+
+/* Write a request that was put together. */
+int
+send_request(PyObject *connection, int over_tls, const char *data, Py_ssize_t size)
+{
+    if (!over_tls)
+        return write_first(connection, data, size, 0);
+    char records[RECORD + 512]; /* and what a record adds */
+    Py_ssize_t sealed = size > RECORD ? 0 : seal_record(get(connection, TLS_OF), data, size, records, sizeof records);
+    if (sealed > 0)
+        return write_records(connection, records, sealed, size);
+    return sealed < 0 ? -1 : seal_by_session(connection, data, size);
 }
 
 /* Fill in the line that names the delivery; `names` as `send_all` has it. Its first part is a new reference. */
@@ -208,11 +195,18 @@ send_one(PyObject *one, PyObject *head, PyObject *names)
     if (named(&request, names, index))
         return -1;
     Py_ssize_t size = framed(&request);
-    int done = over_tls ? send_record(&request, size, connection) : send_plain(&request, size, connection);
-    if (done == 0)
-        done = send_sealed(&request, size, connection);
+    char room[ROOM], *data = size > ROOM ? PyMem_Malloc((size_t)size) : room;
+    int failed = -1;
+    if (data == NULL)
+        PyErr_NoMemory();
+    else {
+        put_together(&request, data);
+        failed = send_request(connection, over_tls, data, size);
+    }
+    if (data != room)
+        PyMem_Free(data);
     Py_DECREF(request.name);
-    return done < 0 ? -1 : 0;
+    return failed;
 }
 
 const char send_all_doc[] =

@@ -2,6 +2,8 @@
 
 #include "hot.h"
 
+#define CODE 64 /* Digits of one. */
+
 #include <dlfcn.h>
 #include <stdint.h>
 #include <string.h>
@@ -66,28 +68,46 @@ sha256_state(PyObject *module, PyObject *const *given, Py_ssize_t count)
     return PyBytes_FromStringAndSize((const char *)&state, sizeof state);
 }
 
-/* `head`, the HMAC of `body` in hex, CRLF. */
-static PyObject *
-line_of(PyObject *body, const State *inner, const State *outer, PyObject *head)
+/* Write the HMAC in hex of what follows `inner`; returns where it ends. */
+static char *
+code_of(char *at, const char *text, size_t size, const State *inner, const State *outer)
 {
     static const char hex[] = "0123456789abcdef";
     unsigned char digest[32];
     State state = *inner;
-    PyObject *line = PyBytes_FromStringAndSize(NULL, PyBytes_GET_SIZE(head) + 2 * (Py_ssize_t)sizeof digest + 2);
-    if (line == NULL)
-        return NULL;
-    sha.update(&state, PyBytes_AS_STRING(body), (size_t)PyBytes_GET_SIZE(body));
+    sha.update(&state, text, size);
     sha.final(digest, &state);
     state = *outer;
     sha.update(&state, digest, sizeof digest);
     sha.final(digest, &state);
-    char *at = copied(PyBytes_AS_STRING(line), head);
     for (size_t i = 0; i < sizeof digest; i++) {
         *at++ = hex[digest[i] >> 4];
         *at++ = hex[digest[i] & 15];
     }
-    memcpy(at, "\r\n", 2);
-    return line;
+    return at;
+}
+
+/* Write `head`, the HMAC of a body in hex, CRLF: as many bytes as `line_size` says. `inner`, `outer`: see `is_key`. */
+void
+write_line(char *at, const char *body, Py_ssize_t size, PyObject *inner, PyObject *outer, PyObject *head)
+{
+    State states[2];
+    memcpy(&states[0], PyBytes_AS_STRING(inner), sizeof *states);
+    memcpy(&states[1], PyBytes_AS_STRING(outer), sizeof *states);
+    memcpy(code_of(copied(at, head), body, (size_t)size, &states[0], &states[1]), "\r\n", 2);
+}
+
+Py_ssize_t
+line_size(PyObject *head)
+{
+    return PyBytes_GET_SIZE(head) + CODE + 2;
+}
+
+/* Whether lines can be made with these states of a key. */
+int
+is_key(PyObject *inner, PyObject *outer)
+{
+    return sha.init != NULL && is_state(inner) && is_state(outer);
 }
 
 const char lines_doc[] = "lines(bodies, inner, outer, head)\n--\n\nSee MessageMac.lines; `inner`, `outer`: states.";
@@ -95,21 +115,18 @@ const char lines_doc[] = "lines(bodies, inner, outer, head)\n--\n\nSee MessageMa
 PyObject *
 lines(PyObject *module, PyObject *const *given, Py_ssize_t count)
 {
-    if (count != 4 || sha.init == NULL || !PyList_CheckExact(given[0]) || !is_state(given[1]) || !is_state(given[2])
-        || !PyBytes_CheckExact(given[3])) {
+    if (count != 4 || !PyList_CheckExact(given[0]) || !is_key(given[1], given[2]) || !PyBytes_CheckExact(given[3])) {
         PyErr_SetString(PyExc_TypeError, "lines: wrong arguments");
         return NULL;
     }
-    State inner, outer;
-    memcpy(&inner, PyBytes_AS_STRING(given[1]), sizeof inner);
-    memcpy(&outer, PyBytes_AS_STRING(given[2]), sizeof outer);
     PyObject *found = PyList_New(PyList_GET_SIZE(given[0]));
     for (Py_ssize_t i = 0; found != NULL && i < PyList_GET_SIZE(found); i++) {
         PyObject *body = PyList_GET_ITEM(given[0], i), *line = NULL;
         if (!PyBytes_CheckExact(body))
             PyErr_SetString(PyExc_TypeError, "lines: a body is bytes");
-        else
-            line = line_of(body, &inner, &outer, given[3]);
+        else if ((line = PyBytes_FromStringAndSize(NULL, line_size(given[3]))) != NULL)
+            write_line(PyBytes_AS_STRING(line), PyBytes_AS_STRING(body), PyBytes_GET_SIZE(body), given[1], given[2],
+                       given[3]);
         if (line == NULL)
             Py_CLEAR(found);
         else

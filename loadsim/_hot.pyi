@@ -20,6 +20,9 @@ def read_all(
     /,
 ) -> None: ...
 def send_all(made: Iterable[Any], head: bytes, names: dict[int, bytes] | tuple[bytes, bytes], /) -> None: ...
+def send_events(
+    connections: list[Any], first: int, recipes: dict[int, Any], head: bytes, names: tuple[bytes, bytes], /
+) -> int: ...
 def settle(
     answers: list[Any],
     rows: list[bytes],
@@ -28,6 +31,7 @@ def settle(
     of_user: list[bool],
     turns: Iterator[tuple[int, int]],
     reuse: int,
+    idle: dict[Any, None] | None,
     /,
 ) -> int: ...
 def bodies(

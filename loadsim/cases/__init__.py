@@ -5,7 +5,7 @@ A case is genuine, forged or unusual, and says whether an endpoint should accept
 
 from loadsim.cases.case_checks import check_cases, check_headers
 from loadsim.cases.case_kinds import REUSING, by_part, case_rules
-from loadsim.cases.genuine_requests import CONTENT_TYPE, OF_EVENTS, content_type_line
+from loadsim.cases.genuine_requests import CONTENT_TYPE, OF_EVENTS, Recipes, content_type_line
 from loadsim.cases.maker import EventOptions, Redeliver, RequestMaker, request_maker
 from loadsim.cases.secret_rotation import needs_old_secret, retirement_ns
 
@@ -14,6 +14,7 @@ __all__ = [
     "OF_EVENTS",
     "REUSING",
     "EventOptions",
+    "Recipes",
     "Redeliver",
     "RequestMaker",
     "by_part",

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from loadsim.cases.signature_places import signature_place
 from loadsim.compiled_step import step
 from loadsim.events import EventSource, RecordedSource
-from loadsim.model import Secret, SignedRequest, UsageError
+from loadsim.model import NS_PER_MS, Secret, SignedRequest, UsageError
 from loadsim.signing import Scheme, Signer
 from loadsim.signing.sign import SealingSigner
 
@@ -35,6 +35,11 @@ Request = tuple[bytes, bytes]
 """Header lines and body, as in a SignedRequest."""
 MakeAll = Callable[[Sequence[int], int], Sequence[Request]]
 """(indexes, wall clock in ns since 1970) -> the requests that `Make` gives for each."""
+Recipe = tuple[Any, ...]
+"""What the compiled step makes genuine requests of: `EventSource.parts_at` and `Signer.parts_at`."""
+RecipeAt = Callable[[int], Recipe]
+"""Wall clock in ns since 1970 -> the recipe of that millisecond. It is of use until its events' block of random numbers
+ends, or a body of another time is made."""
 Sign = Callable[[bytes, int, int], SignedRequest]
 """(body, wall clock in ns since 1970, index) -> the signed request with this body."""
 Secrets = Literal["old", "both", "new"]
@@ -162,3 +167,32 @@ def genuine(source: EventSource, signer: Signer, content_type: bytes = CONTENT_T
         return list(zip(headers_of(bodies, now_ns, content_type), bodies, strict=True))
 
     return make_all
+
+
+class Recipes(dict[int, Recipe]):
+    """The recipes of one millisecond, by stratum, each made when it is first asked for."""
+
+    def __init__(self, of: Sequence[RecipeAt]) -> None:
+        """`of`: by stratum, repeated as often as there are phases."""
+        super().__init__()
+        self._of, self._now_ns, self._ms = of, 0, -1
+
+    def at(self, now_ns: int) -> Recipes:
+        """Those of another time, ns since 1970."""
+        ms = now_ns // NS_PER_MS
+        if ms != self._ms:
+            self._ms, self._now_ns = ms, now_ns
+            self.clear()
+        return self
+
+    def __missing__(self, stratum: int) -> Recipe:
+        found = self[stratum] = self._of[stratum % len(self._of)](self._now_ns)
+        return found
+
+
+def recipe_at(source: EventSource, signer: Signer, content_type: bytes = CONTENT_TYPE) -> RecipeAt | None:
+    """As `genuine`, for requests that the compiled step makes where it writes them; None where it cannot."""
+    parts_of, signed_parts = source.parts_at, signer.parts_at
+    if step is None or not source.has_templates or not signer.is_compiled:
+        return None
+    return lambda now_ns: (*parts_of(now_ns), *signed_parts(now_ns, content_type))

@@ -19,12 +19,15 @@ from loadsim.cases.genuine_requests import (
     OF_EVENTS,
     Make,
     MakeAll,
+    RecipeAt,
+    Recipes,
     Request,
     Secrets,
     Sign,
     SigningProvider,
     Source,
     genuine,
+    recipe_at,
     signed,
 )
 from loadsim.events import EventSource, RecordedSource
@@ -90,18 +93,26 @@ class RequestMaker:
         alike = len(set(secrets)) == 1
         self._table: list[Make] = []
         self._batches: list[MakeAll] = []
+        self._recipes: list[RecipeAt | None] = []
         # A repeated delivery must be made after its original.
         self._in_order = any(case.kind in REUSING for case in cases)
         for phase in secrets[:1] if alike else secrets:
             for source in sources:
                 makers = _makers(provider, source, phase, cases, seed, self._given)
-                together = None
+                together = recipe = None
                 if phase == "new" and isinstance(source, EventSource):
-                    signer = provider.signer(secret, source, source.topic)
-                    together = genuine(source, signer, provider.content_type(source))
+                    signer, content_type = provider.signer(secret, source, source.topic), provider.content_type(source)
+                    together = genuine(source, signer, content_type)
+                    recipe = recipe_at(source, signer, content_type)
                 self._table += makers
+                self._recipes += [recipe, *(None for _ in makers[1:])]
                 self._batches += [together or _one_by_one(makers[0]), *map(_one_by_one, makers[1:])]
         self._size = len(self._table)
+
+    def recipes(self) -> Recipes | None:
+        """What the compiled step makes requests of; None where it cannot make all of them."""
+        found = [recipe for recipe in self._recipes if recipe is not None]
+        return Recipes(found) if len(found) == self._size else None
 
     @property
     def signs_slowly(self) -> bool:

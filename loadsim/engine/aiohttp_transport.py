@@ -29,7 +29,7 @@ from loadsim.engine.next_address_attempts import ATTEMPT_DELAY_NS
 from loadsim.engine.pacer import monotonic_ns
 from loadsim.engine.resolved_endpoint import Wire
 from loadsim.engine.response_parser import Memo
-from loadsim.engine.transport_interface import ConnectionOwner, Made, ResourceLimitError
+from loadsim.engine.transport_interface import ConnectionOwner, Made, ResourceLimitError, SendEvents
 from loadsim.error_kinds import ErrorKind
 from loadsim.model import NS_PER_S, SignedRequest
 from loadsim.outcome_codes import ERROR_BASE
@@ -303,6 +303,7 @@ class AiohttpTransport:
 
     name = "aiohttp"
     makes_cycles = True
+    send_events: SendEvents | None = None
     shared = None
 
     def __init__(self, loop: asyncio.AbstractEventLoop, wire: Wire, headers: DeliveryHeaders, first: int = 0) -> None:

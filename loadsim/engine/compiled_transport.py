@@ -5,16 +5,20 @@ Everything that is not usual is done by the Python code of DirectTransport, whic
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
+from loadsim.cases import Recipes
 from loadsim.compiled_step import step
+from loadsim.engine.delivery_headers import DeliveryHeaders
 from loadsim.engine.direct_connection import DirectConnection
 from loadsim.engine.direct_transport import SMALL, DirectTransport
 from loadsim.engine.endpoint_socket import READY
 from loadsim.engine.pacer import monotonic_ns
+from loadsim.engine.resolved_endpoint import Wire
 from loadsim.engine.response_parser import Memo, ResponseReader
 from loadsim.engine.tls_session import TlsSession
 
@@ -25,6 +29,15 @@ _hot.bind(DirectConnection, ResponseReader, Memo, TlsSession, READY)
 
 class CompiledTransport(DirectTransport):
     """See DirectTransport."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, wire: Wire, headers: DeliveryHeaders, first: int = 0) -> None:
+        super().__init__(loop, wire, headers, first)
+        self._around = self._lines.around()
+        if self._around is not None:
+            self.send_events = self._made_and_sent
+
+    def _made_and_sent(self, connections: list[DirectConnection], first: int, recipes: Recipes) -> int:
+        return _hot.send_events(connections, first, recipes, self.head, self._around)
 
     def send_all(self, made: Iterable[tuple[Any, tuple[bytes, bytes], int]], attempt: int = 1) -> None:
         """See DirectTransport."""

@@ -102,6 +102,13 @@ class ConnectionPool:
         if not self._saturated_since:
             self._saturated_since = now
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether a connection that is free now becomes idle, and nothing else comes of it."""
+        return not (
+            self.queue or self._saturated_since or self._gatherer or self.on_empty or self.open_count > self.limit
+        )
+
     def serve_waiting(self, connection: Connection, turn: Waiting | None, now: int) -> None:
         """A connection is free: it gets the event that waited longest, or becomes idle. `turn`: one more that waits."""
         if turn is not None:

@@ -18,6 +18,7 @@ from loadsim.engine.pacer import monotonic_ns
 from loadsim.engine.resolved_endpoint import Wire
 from loadsim.engine.response_parser import Memo
 from loadsim.engine.socket_set import SocketSet
+from loadsim.engine.transport_interface import SendEvents
 
 SMALL = 479
 """Read size where every answer is known to be small: CPython keeps the memory of bytes up to this size at hand."""
@@ -42,6 +43,7 @@ class DirectTransport(SocketSet[DirectConnection]):
 
     name = "direct"
     makes_cycles = False
+    send_events: SendEvents | None = None
     shared = None
 
     def __init__(self, loop: asyncio.AbstractEventLoop, wire: Wire, headers: DeliveryHeaders, first: int = 0) -> None:

@@ -95,6 +95,8 @@ class Engine:
             epoch_ns=epoch_ns,
             planned_time=self._arrivals.planned_time,
             failed=self.internal,
+            send_all=transport.send_all,
+            send_events=None if policies else transport.send_events,
         )
         self._pool = ConnectionPool(transport, clock, self._fire, self._ended_unsent, gatherer)
         self._idle, self._queue = self._pool.idle, self._pool.queue
@@ -288,9 +290,9 @@ class Engine:
         if others:
             if self._signs_slowly:
                 for each in others:
-                    self._send_all(self._requests.made([each]))
+                    self._requests.send([each])
             else:
-                self._send_all(self._requests.made(others))
+                self._requests.send(others)
         pauses, now = self._pauses, self.clock()
         if now - pauses.beaten_ns > self._pause_ns:
             pauses.beat(now, self._outstanding, len(ready))
@@ -384,8 +386,10 @@ class Engine:
         keep, of_user, queue, reuse, policy_of = self._keep, self._of_user, self._queue, self._reuse, self._policy_of
         pool, next_turn = self._pool, self._arrivals.next_turn
         turns = self._arrivals.turns(answers[-1][2])
+        idle = pool.idle if pool.at_rest else None
         if step is not None and not queue and isinstance(answers, list):
-            answers = answers[step.settle(answers, self.recorder.rows, self._ready, policy_of, of_user, turns, reuse) :]
+            settled = step.settle(answers, self.recorder.rows, self._ready, policy_of, of_user, turns, reuse, idle)
+            answers = answers[settled:]
         for connection, code, now in answers:
             try:
                 event = connection.event
@@ -410,6 +414,8 @@ class Engine:
                     connection.event = turn
                     connection.slot_ns = connection.ready_ns = now
                     self._ready.append(connection)
+                elif turn is None and idle is not None and not queue:
+                    idle[connection] = None
                 else:
                     pool.serve_waiting(connection, turn, now)
             except Exception as error:  # noqa: BLE001 - it must not take the rest of the batch with it

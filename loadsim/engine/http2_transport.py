@@ -26,7 +26,7 @@ from loadsim.engine.pacer import monotonic_ns
 from loadsim.engine.resolved_endpoint import Wire
 from loadsim.engine.response_parser import SAMPLE_BODY
 from loadsim.engine.socket_set import ALL, SocketSet
-from loadsim.engine.transport_interface import Ended, KeptAnswer, ResourceLimitError
+from loadsim.engine.transport_interface import Ended, KeptAnswer, ResourceLimitError, SendEvents
 from loadsim.error_kinds import ErrorKind
 from loadsim.outcome_codes import ERROR_BASE
 
@@ -65,6 +65,7 @@ class Http2Transport(SocketSet[Http2Session]):
 
     name = "direct"
     makes_cycles = False
+    send_events: SendEvents | None = None
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Makes the requests of the events that have a connection, a batch at a time, and times the making of some."""
+"""Makes the requests of the events that have a connection and has them sent, a batch at a time. Times the making of some."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from loadsim.cases import RequestMaker
 from loadsim.engine.arrivals import Waiting
 from loadsim.engine.pacer import Clock
 from loadsim.engine.recorder import Recorder
-from loadsim.engine.transport_interface import Connection, Made
+from loadsim.engine.transport_interface import Connection, Made, SendEvents
 from loadsim.model import NS_PER_MS
 from loadsim.plan import Plan
 
@@ -36,9 +36,13 @@ class RequestMaking:
         epoch_ns: int | None,
         planned_time: Callable[[int, int], int],
         failed: Callable[[Connection, Exception], None],
+        send_all: Callable[[Iterable[Made]], None],
+        send_events: SendEvents | None = None,
     ) -> None:
         """`planned_time`: of an event's index and due time, ns since the start. `failed`: takes a connection whose
-        event cannot be made."""
+        event cannot be made. `send_events`: None also where the maker makes other requests meanwhile."""
+        self._send_all, self._send_events = send_all, send_events
+        self._recipes = maker.recipes() if send_events is not None and epoch_ns is None else None
         self._makers = [maker.maker_of(stratum) for stratum in range(plan.strata)]
         self._make_all = maker.make_all
         self._recorder, self._clock, self._wall = recorder, clock, wall
@@ -58,12 +62,41 @@ class RequestMaking:
         epoch = self._epoch_ns
         return now + self.wall_offset if epoch is None else epoch + self._planned_time(index, due)
 
-    def made(self, ready: list[Connection]) -> Iterable[Made]:
+    def send(self, ready: list[Connection]) -> None:
+        """Make and send the requests of the events of these connections."""
+        now = self._clock()
+        timed = self._is_timed(len(ready), now)
+        if self._recipes is None:
+            self._send_all(self._made(ready, now, timed=timed))
+            return
+        assert self._send_events is not None  # noqa: S101 - see above
+        at = 0
+        if timed:
+            self._send_all(self._made(ready[:1], now, timed=True))
+            at = 1
+        while at < len(ready):
+            sent = self._send_events(ready, at, self._recipes.at(now + self.wall_offset))
+            at += sent
+            if at < len(ready):  # the first of a block of random numbers, or of a situation; or there is no template
+                some = ready[at : at + 1] if sent else ready[at:]
+                self._send_all(self._made(some, now, timed=False))
+                self._recipes.clear()
+                at += len(some)
+
+    def _is_timed(self, events: int, now: int) -> bool:
+        """Whether an event of the batch that is made now is timed."""
+        self._untimed += 1
+        if self._untimed < _TIMED_EVERY and (events > 1 or now - self._timed_ns < _TIMED_NS):
+            return False
+        self._untimed, self._timed_ns = 0, now
+        return True
+
+    def _made(self, ready: list[Connection], now: int, *, timed: bool) -> Iterable[Made]:
         """The requests of the events of these connections. An error in making one must not stop the others."""
         events = [connection.event for connection in ready]
         if self._epoch_ns is None:
             try:  # not `suppress`, which is a call more for each event
-                return self._made_together(ready, events)
+                return self._made_together(ready, events, now, timed=timed)
             except Exception:  # noqa: BLE001, S110 - made one by one, it is seen which
                 pass
         made: list[Made] = []
@@ -79,17 +112,14 @@ class RequestMaking:
                 self._recorder.signs.extend((stratum, due, self._clock() - now))
         return made
 
-    def _made_together(self, ready: list[Connection], events: list[Waiting]) -> Iterable[Made]:
-        """Make the requests. One event is timed in some of the batches."""
-        indexes, make_all = [event[0] for event in events], self._make_all
-        before = self._clock()
-        now_ns = before + self.wall_offset
-        self._untimed += 1
-        if self._untimed < _TIMED_EVERY and (len(events) > 1 or before - self._timed_ns < _TIMED_NS):
+    def _made_together(
+        self, ready: list[Connection], events: list[Waiting], now: int, *, timed: bool
+    ) -> Iterable[Made]:
+        indexes, make_all, now_ns = [event[0] for event in events], self._make_all, now + self.wall_offset
+        if not timed:
             return zip(ready, make_all(indexes, events, now_ns), indexes, strict=True)
         requests = make_all(indexes[:1], events[:1], now_ns)
-        self._untimed, self._timed_ns = 0, before
-        self._recorder.signs.extend((events[0][1], events[0][2], self._clock() - before))
+        self._recorder.signs.extend((events[0][1], events[0][2], self._clock() - now))
         if len(events) > 1:
             requests = [*requests, *make_all(indexes[1:], events[1:], now_ns)]
         return zip(ready, requests, indexes, strict=True)

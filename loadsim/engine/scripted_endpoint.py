@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from loadsim.engine.endpoint_addresses import Addresses
-from loadsim.engine.transport_interface import ConnectionOwner, Made, ResourceLimitError
+from loadsim.engine.transport_interface import ConnectionOwner, Made, ResourceLimitError, SendEvents
 from loadsim.model import NS_PER_S, SignedRequest
 from loadsim.outcome_codes import ERROR_BASE
 
@@ -184,6 +184,7 @@ class ScriptedTransport:
 
     name = "scripted"
     makes_cycles = False
+    send_events: SendEvents | None = None
     shared = None
 
     def __init__(self, loop: VirtualLoop, script: Script, *, connect_ns: int = 0, limit: int | None = None) -> None:

@@ -7,9 +7,10 @@ or `send`: outcomes come from the loop, so that a refused port cannot recurse.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from loadsim.cases import Recipes
 from loadsim.engine.endpoint_addresses import Addresses
 from loadsim.measure.result_events import ConnectionRow
 from loadsim.model import SignedRequest
@@ -93,6 +94,11 @@ Made = tuple[Connection, tuple[bytes, bytes], int]
 """A connection, the headers and body that it is to carry (those of a SignedRequest), and the index of its event."""
 
 
+SendEvents = Callable[[list[Any], int, Recipes], int]
+"""(connections, first, recipes) -> how many requests were made and written: those of the connections' events from the
+first connection on, up to one whose request must be made before. Nothing was done for that one."""
+
+
 class ConnectionOwner(Protocol):
     """The methods of the engine that a transport calls."""
 
@@ -128,6 +134,9 @@ class Transport(Protocol):
 
     addresses: Addresses
     """Of the endpoint."""
+
+    send_events: SendEvents | None
+    """Where it can make requests itself, as it writes them."""
 
     @property
     def shared(self) -> SharedConnections | None:

@@ -33,6 +33,11 @@ _LAST_DIGITS = tuple(b"%03x" % offset for offset in range(BLOCK))
 _NONE: CompiledTemplate = (b"",)
 """Marks a situation whose template cannot be compiled: its bodies are serialised one by one."""
 _dumps = orjson.dumps
+BodyParts = tuple[
+    int, list[int], list[CompiledTemplate | None], bytes, tuple[bytes, ...], dict[int, bytes], bytes, bytes
+]
+"""The number of a block, its situations, their templates, the beginning of its ids, the last digits of all ids, and the times
+of `Renderer.times`."""
 
 
 def _form(document: JsonValue) -> bytes:
@@ -77,6 +82,8 @@ class EventSource:
         self._dumps = _form if kind.content_type == FORM_TYPE else _dumps
         self.has_documents = kind.varies is not None and kind.content_type != FORM_TYPE
         """Whether `document` has plain values only."""
+        self.has_templates = kind.varies is None and not self._overrides
+        """Whether bodies may be made of compiled templates."""
         self._seed = seed
         self._prefix = identifier(seed, type)[:-12]
         self._document = document
@@ -122,14 +129,19 @@ class EventSource:
     def bodies_by_step(self, indexes: Sequence[int], now_ns: int) -> list[bytes]:
         """As `bodies`, by the compiled step where a compiled template is there."""
         assert step is not None  # noqa: S101 - whoever calls this has asked
-        times = self._renderer.times(now_ns // NS_PER_MS)
         found: list[bytes] = []
         while len(found) < len(indexes):
             rest = indexes[len(found) :] if found else indexes
-            found += step.bodies(rest, self._block, self._picks, self._compiled, self._head, _LAST_DIGITS, *times)
+            found += step.bodies(rest, *self.parts_at(now_ns))
             if len(found) < len(indexes):
                 found.append(self.body(indexes[len(found)], now_ns))
         return found
+
+    def parts_at(self, now_ns: int) -> BodyParts:
+        """What the compiled step makes bodies of. It is valid for this block of events and this millisecond, as long as
+        no body of another time is made."""
+        times = self._renderer.times(now_ns // NS_PER_MS)
+        return self._block, self._picks, self._compiled, self._head, _LAST_DIGITS, *times
 
     def document(self, index: int, now_ns: int) -> JsonValue:
         """What `orjson.dumps` makes the body of. It is valid until the next call of any method; whoever changes it must

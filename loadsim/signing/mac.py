@@ -123,13 +123,18 @@ class MessageMac:
     def lines(self, timestamp: bytes, bodies: list[bytes], head: bytes) -> list[bytes]:
         """`head`, the code and CRLF, for each of several bodies, as of `codes`: where the compiled step can."""
         assert _compiled is not None  # noqa: S101 - see `is_compiled`
+        found: list[bytes] = _compiled.lines(bodies, *self.states_at(timestamp), head)
+        return found
+
+    def states_at(self, timestamp: bytes) -> tuple[bytes, bytes]:
+        """The states of the inner hash before the body, and of the outer hash: where the compiled step can."""
+        assert _compiled is not None  # noqa: S101 - see `is_compiled`
         assert self._states is not None  # noqa: S101
         inner, outer = self._states
         last = self._lead_state
         if last[0] != timestamp:
             last = self._lead_state = timestamp, _compiled.sha256_state(timestamp.join(self._lead), inner)
-        found: list[bytes] = _compiled.lines(bodies, last[1], outer, head)
-        return found
+        return last[1], outer
 
     def at(self, timestamp: bytes) -> Code:
         """The function that computes the codes of this timestamp, for a caller that keeps it and saves the look-up."""

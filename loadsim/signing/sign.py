@@ -36,9 +36,9 @@ class Signer:
         "_before",
         "_code",
         "_codes",
+        "_compiled",
         "_copy",
         "_head",
-        "_lines",
         "_needs_id",
         "_tick",
         "_tick_ns",
@@ -57,7 +57,7 @@ class Signer:
         lines = _constants(scheme, url)
         mac = codes_of(scheme, secret, url, own=_own_headers(scheme, lines, event, content_type))
         self._code, self._codes = mac.code, mac.codes
-        self._lines = mac.lines if isinstance(mac, MessageMac) and mac.is_compiled else None
+        self._compiled = mac if isinstance(mac, MessageMac) and mac.is_compiled else None
         self._needs_id = bool(scheme.id_headers)
         constants = b"".join(_line(name, value, event) for name, value in lines)
         in_header = scheme.signature.place == "header"
@@ -78,6 +78,7 @@ class Signer:
             self._after = (scheme.signature.separator or b"") + prefix
         elif timestamp is not None and timestamp.copied_to is not None:
             self._copy = timestamp.copied_to, timestamp
+            self._compiled = None
             self._before = constants + _COPY + ids + signature + prefix
         self._tick = -1
         self._timestamp = b""
@@ -126,11 +127,24 @@ class Signer:
 
     def headers_by_step(self, bodies: list[bytes], now_ns: int, before: bytes = b"") -> list[bytes]:
         """As `headers_of_all`, by the compiled step where it knows the scheme."""
-        if self._lines is None or self._copy is not None:
+        if self._compiled is None:
             return self.headers_of_all(bodies, now_ns, before)
         if self._tick_ns and now_ns // self._tick_ns != self._tick:
             self._set_tick(now_ns // self._tick_ns)
-        return self._lines(self._timestamp, bodies, before + self._head)
+        return self._compiled.lines(self._timestamp, bodies, before + self._head)
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether `parts_at` can be called: for schemes without an id header that the compiled step knows."""
+        return self._compiled is not None and not self._needs_id
+
+    def parts_at(self, now_ns: int, before: bytes) -> tuple[bytes, bytes, bytes]:
+        """What the compiled step makes header lines of, for as long as the timestamp is this one: the two states of the
+        hash, and what stands before the code."""
+        assert self._compiled is not None  # noqa: S101 - see `is_compiled`
+        if self._tick_ns and now_ns // self._tick_ns != self._tick:
+            self._set_tick(now_ns // self._tick_ns)
+        return *self._compiled.states_at(self._timestamp), before + self._head
 
     def _copied(self, name: str, timestamp: Timestamp, body: bytes, now_ns: int) -> bytes:
         """The header that repeats the time in the body; if the body has none, the time of signing."""
@@ -159,7 +173,7 @@ class SealingSigner(Signer):
         content_type: str = JSON,
     ) -> None:
         super().__init__(scheme, secret, url, event, content_type)
-        self._lines = None
+        self._compiled = None
         self._scheme = scheme
         self._place = scheme.signature
         self._prefix = scheme.signature.prefix.decode()

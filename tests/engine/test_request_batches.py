@@ -13,6 +13,7 @@ from loadsim.engine.request_batches import _TIMED_EVERY, _TIMED_NS, RequestMakin
 def timed(batches: int, each: int, apart_ns: int) -> int:
     """How many of the events are timed in so many batches of `each` events."""
     now = 10**9
+    sent: list[Any] = []
     maker = SimpleNamespace(
         maker_of=lambda _: None,
         make_all=lambda indexes, _events, _now: [(b"", b"%d" % index) for index in indexes],
@@ -28,13 +29,15 @@ def timed(batches: int, each: int, apart_ns: int) -> int:
         epoch_ns=None,
         planned_time=lambda _, due: due,
         failed=lambda *_: None,
+        send_all=sent.extend,
     )
     for number in range(batches):
         now += apart_ns
         indexes = range(number * each, number * each + each)
         ready: list[Any] = [SimpleNamespace(event=(index, 0, now, now)) for index in indexes]
-        made = list(making.made(ready))
-        assert [(one, body, index) for one, (_, body), index in made] == [
+        sent.clear()
+        making.send(ready)
+        assert [(one, body, index) for one, (_, body), index in sent] == [
             (one, b"%d" % index, index) for one, index in zip(ready, indexes, strict=True)
         ]
     assert recorder.signs[::3] == [0] * (len(recorder.signs) // 3)

@@ -1,0 +1,119 @@
+/* Making the requests of events where they are written from: no body, line or list of them is an object. */
+
+#include "hot.h"
+
+#define SIGNED_PARTS 3
+
+/* How the requests of one stratum are made, see genuine_requests.Recipe. */
+typedef struct {
+    Bodies bodies;
+    PyObject *inner, *outer, *before;
+} Recipe;
+
+/* What `send_events` was called with. `before`, `behind`: what stands on either side of the index in the line that names a
+ * delivery. `used`: the one that is in `recipe`, held; or NULL. */
+typedef struct {
+    PyObject *recipes, *head, *before, *behind, *used;
+    Recipe recipe;
+} Sending;
+
+/* Have the recipe of a stratum at hand: 1; 0 where there is none. */
+static int
+recipe_of(Sending *all, PyObject *stratum)
+{
+    PyObject *found = PyDict_GetItemWithError(all->recipes, stratum);
+    if (found != NULL)
+        Py_INCREF(found);
+    else if (PyErr_Occurred() || (found = PyObject_GetItem(all->recipes, stratum)) == NULL) /* it makes what is missing */
+        return -1;
+    int again = found == all->used;
+    Py_XSETREF(all->used, found);
+    if (again || found == Py_None)
+        return found != Py_None;
+    if (!PyTuple_CheckExact(found) || PyTuple_GET_SIZE(found) != BODY_PARTS + SIGNED_PARTS) {
+        PyErr_SetString(PyExc_TypeError, "a recipe is what bodies and lines are made of");
+        return -1;
+    }
+    PyObject **parts = &PyTuple_GET_ITEM(found, 0);
+    all->recipe.inner = parts[BODY_PARTS];
+    all->recipe.outer = parts[BODY_PARTS + 1];
+    all->recipe.before = parts[BODY_PARTS + 2];
+    if (!is_key(all->recipe.inner, all->recipe.outer) || !PyBytes_CheckExact(all->recipe.before)) {
+        PyErr_SetString(PyExc_TypeError, "a recipe ends with what lines are made of");
+        return -1;
+    }
+    return bodies_from(parts, &all->recipe.bodies) ? -1 : 1;
+}
+
+/* Put the request of an event together: its size; 0 where Python must make it. */
+static Py_ssize_t
+made(Sending *all, PyObject *event, char room[ROOM])
+{
+    Body body;
+    char number[24], framing[FRAMING];
+    int known = recipe_of(all, PyTuple_GET_ITEM(event, 1));
+    if (known != 1)
+        return known;
+    const Recipe *recipe = &all->recipe;
+    long long index = to_number(PyTuple_GET_ITEM(event, 0));
+    int begun = begin_body(&recipe->bodies, index, &body);
+    if (begun != 1)
+        return begun;
+    size_t digits = (size_t)(decimal(number, (unsigned long long)index) - number), framed = framing_of(framing, body.size);
+    Py_ssize_t size = PyBytes_GET_SIZE(all->head) + line_size(recipe->before) + PyBytes_GET_SIZE(all->before)
+                      + (Py_ssize_t)(digits + framed) + PyBytes_GET_SIZE(all->behind) + body.size;
+    if (size <= ROOM) {
+        char *text = room + size - body.size;
+        write_body(&recipe->bodies, &body, text);
+        char *line = copied(room, all->head);
+        write_line(line, text, body.size, recipe->inner, recipe->outer, recipe->before);
+        char *at = copied(line + line_size(recipe->before), all->before);
+        memcpy(at, number, digits);
+        memcpy(copied(at + digits, all->behind), framing, framed);
+    }
+    end_body(&body);
+    return size <= ROOM ? size : 0;
+}
+
+const char send_events_doc[] =
+    "send_events(connections, first, recipes, head, names)\n--\n\n"
+    "Make and write the requests of the events of these connections, from the `first` on. Returns how many, up to one\n"
+    "that Python must make. `names`: what stands before and behind the index in the line that names a delivery.";
+
+PyObject *
+send_events(PyObject *module, PyObject *const *given, Py_ssize_t count)
+{
+    PyObject *names = count == 5 ? given[4] : NULL;
+    if (names == NULL || !PyList_CheckExact(given[0]) || !PyDict_Check(given[2]) || !PyBytes_CheckExact(given[3])
+        || !PyTuple_CheckExact(names) || PyTuple_GET_SIZE(names) != 2 || !PyBytes_CheckExact(PyTuple_GET_ITEM(names, 0))
+        || !PyBytes_CheckExact(PyTuple_GET_ITEM(names, 1))) {
+        PyErr_SetString(PyExc_TypeError, "send_events: wrong arguments");
+        return NULL;
+    }
+    Sending all = {.recipes = given[2], .head = given[3], .before = PyTuple_GET_ITEM(names, 0),
+                   .behind = PyTuple_GET_ITEM(names, 1), .used = NULL};
+    Py_ssize_t first = PyLong_AsSsize_t(given[1]), at = first;
+    if (first < 0) {
+        if (!PyErr_Occurred())
+            PyErr_SetString(PyExc_ValueError, "send_events: first");
+        return NULL;
+    }
+    for (; at < PyList_GET_SIZE(given[0]); at++) {
+        char room[ROOM];
+        PyObject *connection = PyList_GET_ITEM(given[0], at);
+        int over_tls = usable(connection);
+        PyObject *event = over_tls < 0 ? NULL : get(connection, EVENT);
+        if (event == NULL || !is_event(event))
+            break;
+        Py_INCREF(connection);
+        Py_ssize_t size = made(&all, event, room);
+        int failed = size > 0 && send_request(connection, over_tls, room, size);
+        Py_DECREF(connection);
+        if (size < 0)
+            PyErr_Clear(); /* Python makes it, and sees what is wrong */
+        if (failed || size <= 0)
+            break;
+    }
+    Py_XDECREF(all.used);
+    return PyErr_Occurred() ? NULL : PyLong_FromSsize_t(at - first);
+}
