@@ -76,31 +76,31 @@ made(Sending *all, PyObject *event, char room[ROOM])
 }
 
 const char send_events_doc[] =
-    "send_events(connections, first, recipes, head, names)\n--\n\n"
+    "send_events(head, names, connections, first, recipes)\n--\n\n"
     "Make and write the requests of the events of these connections, from the `first` on. Returns how many, up to one\n"
     "that Python must make. `names`: what stands before and behind the index in the line that names a delivery.";
 
 PyObject *
 send_events(PyObject *module, PyObject *const *given, Py_ssize_t count)
 {
-    PyObject *names = count == 5 ? given[4] : NULL;
-    if (names == NULL || !PyList_CheckExact(given[0]) || !PyDict_Check(given[2]) || !PyBytes_CheckExact(given[3])
+    PyObject *names = count == 5 ? given[1] : NULL;
+    if (names == NULL || !PyBytes_CheckExact(given[0]) || !PyList_CheckExact(given[2]) || !PyDict_Check(given[4])
         || !PyTuple_CheckExact(names) || PyTuple_GET_SIZE(names) != 2 || !PyBytes_CheckExact(PyTuple_GET_ITEM(names, 0))
         || !PyBytes_CheckExact(PyTuple_GET_ITEM(names, 1))) {
         PyErr_SetString(PyExc_TypeError, "send_events: wrong arguments");
         return NULL;
     }
-    Sending all = {.recipes = given[2], .head = given[3], .before = PyTuple_GET_ITEM(names, 0),
+    Sending all = {.recipes = given[4], .head = given[0], .before = PyTuple_GET_ITEM(names, 0),
                    .behind = PyTuple_GET_ITEM(names, 1), .used = NULL};
-    Py_ssize_t first = PyLong_AsSsize_t(given[1]), at = first;
+    Py_ssize_t first = PyLong_AsSsize_t(given[3]), at = first;
     if (first < 0) {
         if (!PyErr_Occurred())
             PyErr_SetString(PyExc_ValueError, "send_events: first");
         return NULL;
     }
-    for (; at < PyList_GET_SIZE(given[0]); at++) {
+    for (; at < PyList_GET_SIZE(given[2]); at++) {
         char room[ROOM];
-        PyObject *connection = PyList_GET_ITEM(given[0], at);
+        PyObject *connection = PyList_GET_ITEM(given[2], at);
         int over_tls = usable(connection);
         PyObject *event = over_tls < 0 ? NULL : get(connection, EVENT);
         if (event == NULL || !is_event(event))

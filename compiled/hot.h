@@ -20,12 +20,17 @@
 
 /* -- members of Python objects ------------------------------------------------------------------------------------ */
 
-enum { CONNECTION, READER, MEMO, TLS, KINDS };
+enum { CONNECTION, READER, MEMO, TLS, ENGINE, ARRIVALS, POOL, PAUSES, MAKING, RECIPES, RECORDER, TRANSPORT, KINDS };
 extern PyTypeObject *kinds[KINDS];
 
 enum {
     STATE, FD, EVENT, READER_OF, TLS_OF, PENDING, OVERHEAD, SERVED, SLOT_NS, READY_NS, SENT_NS, FIRST_NS, RECEIPT_NS,
-    BYTES_SENT, BYTES_RECEIVED, REUSABLE, RAW, STARTED, DATA, STATUS, PUT, DECRYPT, ENCRYPT, TAKE, ARRIVED, MEMBERS
+    BYTES_SENT, BYTES_RECEIVED, REUSABLE, RAW, STARTED, DATA, STATUS, PUT, DECRYPT, ENCRYPT, TAKE, ARRIVED,
+    ARRIVALS_OF, POOL_OF, PAUSES_OF, MAKING_OF, RECORDER_OF, IDLE, TAKE_IDLE, QUEUE, POLICIES, OF_USER, REUSE, TIMEOUT_NS,
+    IN_TIME_UNTIL, READY, ARM, OUTSTANDING, TICKED_NS, CLOSED, STOPPED_NS, PHASE_END, WAKE_NS, BLOCK, POSITION, START_NS, PLANNED,
+    TURNS, USERS, USERS_WANTED, LIMIT, OPEN_COUNT, SATURATED_SINCE, ON_EMPTY, GATHERER, LIMIT_NS, BEATEN_NS, RECOVERING,
+    UNTIMED, TIMED_NS, WALL_OFFSET, RECIPES_OF, SEND_EVENTS, RECIPES_MS, ROWS, FOLDING, TABLE, POLL,
+    ANSWERS, DRAINING, LOOKED_NS, SOME, OWNER, GRAVEYARD, MEMO_OF, VARIED, MEMBERS
 };
 typedef struct {
     int kind;
@@ -33,8 +38,15 @@ typedef struct {
 } Member;
 extern const Member members[MEMBERS];
 extern Py_ssize_t offsets[MEMBERS];
-extern long ready_state; /* The `state` of a connection that carries events. */
 extern PyObject *zero;
+
+/* Numbers that Python's code has, by the order in which `bind` gets them. `READY_STATE`: the `state` of a connection that
+ * carries events. The others: see compiled_members.py. */
+enum {
+    READY_STATE, MOST_AT_ONCE, BITE, PACED_BITE, TIMED_EVERY, TIMED_APART_NS, ROUNDS, FEW, SELDOM_NS, SMALL, FITS, CHUNK_SIZE,
+    CONSTANTS
+};
+extern long long constants[CONSTANTS];
 
 /* Borrowed; NULL where it was never set, without an exception. */
 static inline PyObject *
@@ -92,6 +104,15 @@ holds(PyObject *value, int kind)
     return value != NULL && Py_IS_TYPE(value, kinds[kind]);
 }
 
+/* Whether it is an engine whose parts are of the kinds that are known. */
+static inline int
+is_known(PyObject *engine)
+{
+    return holds(engine, ENGINE) && holds(get(engine, ARRIVALS_OF), ARRIVALS) && holds(get(engine, POOL_OF), POOL)
+           && holds(get(engine, PAUSES_OF), PAUSES) && holds(get(engine, MAKING_OF), MAKING)
+           && holds(get(engine, RECORDER_OF), RECORDER);
+}
+
 static inline long long
 in_ns(struct timespec instant)
 {
@@ -113,7 +134,7 @@ usable(PyObject *connection)
     if (!Py_IS_TYPE(connection, kinds[CONNECTION]))
         return -1;
     PyObject *state = get(connection, STATE), *tls = get(connection, TLS_OF);
-    if (state == NULL || tls == NULL || !PyLong_CheckExact(state) || PyLong_AsLong(state) != ready_state)
+    if (state == NULL || tls == NULL || !PyLong_CheckExact(state) || PyLong_AsLong(state) != constants[READY_STATE])
         return -1;
     return tls == Py_None ? 0 : holds(tls, TLS) ? 1 : -1;
 }
@@ -135,18 +156,35 @@ copied(char *at, PyObject *bytes)
 
 /* -- calls of Python ---------------------------------------------------------------------------------------------- */
 
+/* Note that the loop was at work at `now`: Pauses.beat, where no pause has ended. */
+static inline int
+note_beat(PyObject *pauses, long long now)
+{
+    return put_number(pauses, BEATEN_NS, now);
+}
+
+/* Whether it was away for longer than a pause may be; -1 with an exception. */
+static inline int
+was_away(PyObject *pauses, long long now)
+{
+    long long since = now - number_of(pauses, BEATEN_NS);
+    int away = since > number_of(pauses, LIMIT_NS);
+    return PyErr_Occurred() ? -1 : away;
+}
+
 /* A call that is made for its effect: 0, or -1 with an exception. */
 int told(PyObject *done);
 
 /* The present exception, which is no longer set. */
 PyObject *caught(void);
 
-/* Hand the present exception to `call(connection, error)`. */
-int hand_over(PyObject *call, PyObject *connection);
-
 /* For dlsym: a module of Python's with the libraries that it is bound to, whatever else is loaded beside them. NULL where
  * it has no file of its own. */
 void *library_behind(const char *name);
+
+/* -- outcomes ----------------------------------------------------------------------------------------------------- */
+
+int settle_all(PyObject *engine, PyObject *answers);
 
 /* -- TLS ---------------------------------------------------------------------------------------------------------- */
 
@@ -200,15 +238,19 @@ int send_request(PyObject *connection, int over_tls, const char *data, Py_ssize_
 
 PyObject *bind_types(PyObject *module, PyObject *given);
 extern const char bind_doc[];
-FUNCTION(read_all);
 FUNCTION(send_all);
 FUNCTION(send_events);
-FUNCTION(settle);
+FUNCTION(wake);
+FUNCTION(arm);
 FUNCTION(bodies);
 FUNCTION(sha256_state);
 FUNCTION(lines);
 PyObject *row_of(PyObject *module, PyObject *const *given, Py_ssize_t count, PyObject *names);
 extern const char row_of_doc[];
+PyObject *is_bound(PyObject *module, PyObject *ignored);
+extern const char is_bound_doc[];
+PyObject *drain(PyObject *module, PyObject *transport);
+extern const char drain_doc[];
 PyObject *find_sha256(PyObject *module, PyObject *ignored);
 extern const char find_sha256_doc[];
 

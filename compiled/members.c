@@ -7,8 +7,9 @@
 
 PyTypeObject *kinds[KINDS];
 Py_ssize_t offsets[MEMBERS];
-long ready_state;
+long long constants[CONSTANTS];
 PyObject *zero;
+static int bound;
 const Member members[MEMBERS] = {
     [STATE] = {CONNECTION, "state"}, [FD] = {CONNECTION, "fd"}, [EVENT] = {CONNECTION, "event"},
     [READER_OF] = {CONNECTION, "reader"}, [TLS_OF] = {CONNECTION, "_tls"}, [PENDING] = {CONNECTION, "pending"},
@@ -18,6 +19,24 @@ const Member members[MEMBERS] = {
     [BYTES_RECEIVED] = {CONNECTION, "bytes_received"}, [REUSABLE] = {CONNECTION, "reusable"}, [RAW] = {READER, "raw"}, [STARTED] = {READER, "started"},
     [DATA] = {MEMO, "data"}, [STATUS] = {MEMO, "status"}, [PUT] = {TLS, "_put"}, [DECRYPT] = {TLS, "_decrypt"},
     [ENCRYPT] = {TLS, "_encrypt"}, [TAKE] = {TLS, "take"}, [ARRIVED] = {TLS, "_arrived"},
+    [ARRIVALS_OF] = {ENGINE, "_arrivals"}, [POOL_OF] = {ENGINE, "_pool"}, [PAUSES_OF] = {ENGINE, "_pauses"},
+    [MAKING_OF] = {ENGINE, "_requests"}, [RECORDER_OF] = {ENGINE, "recorder"}, [IDLE] = {ENGINE, "_idle"},
+    [TAKE_IDLE] = {ENGINE, "_take_idle"}, [QUEUE] = {ENGINE, "_queue"}, [POLICIES] = {ENGINE, "_policy_of"},
+    [OF_USER] = {ENGINE, "_of_user"}, [REUSE] = {ENGINE, "_reuse"}, [TIMEOUT_NS] = {ENGINE, "_timeout_ns"},
+    [IN_TIME_UNTIL] = {ENGINE, "_in_time_until"}, [READY] = {ENGINE, "_ready"}, [ARM] = {ENGINE, "_arm"},
+    [OUTSTANDING] = {ENGINE, "_outstanding"}, [TICKED_NS] = {ENGINE, "looked_ns"}, [CLOSED] = {ARRIVALS, "closed"}, [STOPPED_NS] = {ARRIVALS, "stopped_ns"},
+    [PHASE_END] = {ARRIVALS, "_phase_end"}, [WAKE_NS] = {ARRIVALS, "_wake_ns"}, [BLOCK] = {ARRIVALS, "_block"},
+    [POSITION] = {ARRIVALS, "_position"}, [START_NS] = {ARRIVALS, "start_ns"}, [PLANNED] = {ARRIVALS, "_planned"},
+    [TURNS] = {ARRIVALS, "_turns"}, [USERS] = {ARRIVALS, "_users"}, [USERS_WANTED] = {ARRIVALS, "_users_wanted"},
+    [LIMIT] = {POOL, "limit"}, [OPEN_COUNT] = {POOL, "open_count"}, [SATURATED_SINCE] = {POOL, "_saturated_since"},
+    [ON_EMPTY] = {POOL, "on_empty"}, [GATHERER] = {POOL, "_gatherer"}, [LIMIT_NS] = {PAUSES, "limit_ns"},
+    [BEATEN_NS] = {PAUSES, "beaten_ns"}, [RECOVERING] = {PAUSES, "recovering"}, [UNTIMED] = {MAKING, "_untimed"},
+    [TIMED_NS] = {MAKING, "_timed_ns"}, [WALL_OFFSET] = {MAKING, "wall_offset"}, [RECIPES_OF] = {MAKING, "_recipes"},
+    [SEND_EVENTS] = {MAKING, "_send_events"}, [RECIPES_MS] = {RECIPES, "_ms"}, [ROWS] = {RECORDER, "rows"},
+    [FOLDING] = {RECORDER, "_folding"}, [TABLE] = {TRANSPORT, "_table"}, [POLL] = {TRANSPORT, "_poll"},
+    [ANSWERS] = {TRANSPORT, "answers"}, [DRAINING] = {TRANSPORT, "_draining"}, [LOOKED_NS] = {TRANSPORT, "_looked_ns"},
+    [SOME] = {TRANSPORT, "_some"}, [OWNER] = {TRANSPORT, "owner"}, [GRAVEYARD] = {TRANSPORT, "_graveyard"},
+    [MEMO_OF] = {TRANSPORT, "memo"}, [VARIED] = {TRANSPORT, "_varied"},
 };
 
 int
@@ -38,15 +57,6 @@ caught(void)
     Py_XDECREF(type);
     Py_XDECREF(trace);
     return error;
-}
-
-int
-hand_over(PyObject *call, PyObject *connection)
-{
-    PyObject *error = caught();
-    int failed = told(PyObject_CallFunctionObjArgs(call, connection, error, NULL));
-    Py_DECREF(error);
-    return failed;
 }
 
 void *
@@ -80,23 +90,43 @@ find(int member)
 }
 
 const char bind_doc[] =
-    "bind(connection, reader, memo, tls, ready)\n--\n\n"
-    "The types whose members are reached, and the state of a connection that carries events. To be called once, before\n"
-    "anything else. Raises TypeError where a type is not as expected.";
+    "bind(types, numbers)\n--\n\n"
+    "The types whose members are reached, and the numbers that both sides need, in the order of hot.h. To be called once,\n"
+    "before anything else. Raises TypeError where a type is not as expected.";
 
 PyObject *
 bind_types(PyObject *module, PyObject *given)
 {
-    PyTypeObject *types[KINDS];
-    long ready;
-    if (!PyArg_ParseTuple(given, "O!O!O!O!l", &PyType_Type, &types[CONNECTION], &PyType_Type, &types[READER],
-                          &PyType_Type, &types[MEMO], &PyType_Type, &types[TLS], &ready))
+    PyObject *types, *numbers;
+    if (!PyArg_ParseTuple(given, "O!O!", &PyTuple_Type, &types, &PyTuple_Type, &numbers))
         return NULL;
-    for (int kind = 0; kind < KINDS; kind++)
-        Py_XSETREF(kinds[kind], (PyTypeObject *)Py_NewRef((PyObject *)types[kind]));
+    if (PyTuple_GET_SIZE(types) != KINDS || PyTuple_GET_SIZE(numbers) != CONSTANTS) {
+        PyErr_SetString(PyExc_TypeError, "bind: other types or numbers are expected");
+        return NULL;
+    }
+    for (int i = 0; i < CONSTANTS; i++)
+        constants[i] = to_number(PyTuple_GET_ITEM(numbers, i));
+    if (PyErr_Occurred())
+        return NULL;
+    for (int kind = 0; kind < KINDS; kind++) {
+        PyObject *type = PyTuple_GET_ITEM(types, kind);
+        if (!PyType_Check(type)) {
+            PyErr_SetString(PyExc_TypeError, "bind: types are expected");
+            return NULL;
+        }
+        Py_XSETREF(kinds[kind], (PyTypeObject *)Py_NewRef(type));
+    }
     for (int member = 0; member < MEMBERS; member++)
         if (find(member))
             return NULL;
-    ready_state = ready;
+    bound = 1;
     Py_RETURN_NONE;
+}
+
+const char is_bound_doc[] = "is_bound()\n--\n\nWhether `bind` was called.";
+
+PyObject *
+is_bound(PyObject *module, PyObject *ignored)
+{
+    return PyBool_FromLong(bound);
 }

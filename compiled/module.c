@@ -4,10 +4,12 @@
 
 static PyMethodDef methods[] = {
     {"bind", bind_types, METH_VARARGS, bind_doc},
-    {"read_all", (PyCFunction)(void (*)(void))read_all, METH_FASTCALL, read_all_doc},
+    {"is_bound", is_bound, METH_NOARGS, is_bound_doc},
+    {"drain", drain, METH_O, drain_doc},
     {"send_all", (PyCFunction)(void (*)(void))send_all, METH_FASTCALL, send_all_doc},
     {"send_events", (PyCFunction)(void (*)(void))send_events, METH_FASTCALL, send_events_doc},
-    {"settle", (PyCFunction)(void (*)(void))settle, METH_FASTCALL, settle_doc},
+    {"wake", (PyCFunction)(void (*)(void))wake, METH_FASTCALL, wake_doc},
+    {"arm", (PyCFunction)(void (*)(void))arm, METH_FASTCALL, arm_doc},
     {"bodies", (PyCFunction)(void (*)(void))bodies, METH_FASTCALL, bodies_doc},
     {"find_sha256", find_sha256, METH_NOARGS, find_sha256_doc},
     {"sha256_state", (PyCFunction)(void (*)(void))sha256_state, METH_FASTCALL, sha256_state_doc},

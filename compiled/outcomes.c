@@ -58,8 +58,8 @@ row_of(PyObject *module, PyObject *const *given, Py_ssize_t count, PyObject *nam
 
 /* -- what follows an answer --------------------------------------------------------------------------------------- */
 
-/* What `settle` was called with, see Engine._settle. `idle`: where connections go that no event follows on; NULL where
- * more is to be done with them. */
+/* What settling needs, see Engine._settle. `turns`: NULL where a user may end. `idle`: where connections go that no event
+ * follows on; NULL where more is to be done with them. */
 typedef struct {
     PyObject *rows, *ready, *policies, *of_user, *turns, *idle;
     long long reuse;
@@ -99,7 +99,7 @@ settle_one(const Settling *all, PyObject *answer)
         || stratum >= PyList_GET_SIZE(all->of_user))
         return 0;
     int of_user = PyList_GET_ITEM(all->of_user, stratum) == Py_True;
-    if (!of_user && all->idle == NULL)
+    if ((of_user ? all->turns : all->idle) == NULL)
         return 0;
     PyObject *now = PyTuple_GET_ITEM(answer, 2), *next = of_user ? turn_of(all, now) : Py_NewRef(Py_None);
     if (next == NULL)
@@ -121,27 +121,77 @@ end:
     return settled;
 }
 
-const char settle_doc[] =
-    "settle(answers, rows, ready, policies, of_user, turns, reuse, idle)\n--\n\n"
-    "See Engine._settle: settle answers after which their user's next event follows on the same connection, or it becomes\n"
-    "`idle`, unless that is None. Returns how many, up to the first that is of another kind.";
-
-PyObject *
-settle(PyObject *module, PyObject *const *given, Py_ssize_t count)
+/* Whether a connection that is free now becomes idle, and nothing else comes of it: ConnectionPool.at_rest. */
+static int
+at_rest(PyObject *pool)
 {
-    if (count != 8 || !PyList_CheckExact(given[0]) || !PyList_CheckExact(given[1]) || !PyList_CheckExact(given[2])
-        || !PyList_CheckExact(given[3]) || !PyList_CheckExact(given[4]) || !PyIter_Check(given[5])
-        || !(given[7] == Py_None || PyDict_CheckExact(given[7]))) {
-        PyErr_SetString(PyExc_TypeError, "settle: wrong arguments");
-        return NULL;
-    }
-    Settling all = {given[1], given[2], given[3], given[4], given[5], given[7] == Py_None ? NULL : given[7],
-                    to_number(given[6])};
-    Py_ssize_t done = 0;
+    return number_of(pool, SATURATED_SINCE) == 0 && get(pool, GATHERER) == Py_None && get(pool, ON_EMPTY) == Py_None
+           && number_of(pool, OPEN_COUNT) <= number_of(pool, LIMIT);
+}
+
+/* Whether answers are in time, nobody waits for a connection, and the loop was not away. */
+static int
+all_is_usual(PyObject *engine, long long now)
+{
+    PyObject *pauses = get(engine, PAUSES_OF);
+    return get(pauses, RECOVERING) == Py_False && now <= number_of(engine, IN_TIME_UNTIL)
+           && PyObject_Size(get(engine, QUEUE)) == 0 && was_away(pauses, now) == 0;
+}
+
+/* What Engine.on_answers does before it settles them. */
+static int
+note_answers(PyObject *engine, long long first, long long now)
+{
+    long long until = first + number_of(engine, TIMEOUT_NS);
+    PyObject *pauses = get(engine, PAUSES_OF);
+    if (until < number_of(engine, IN_TIME_UNTIL) && put_number(engine, IN_TIME_UNTIL, until))
+        return -1;
+    return now > number_of(pauses, BEATEN_NS) ? note_beat(pauses, now) : 0;
+}
+
+/* The instant of an answer; -1 where it is none. */
+static long long
+instant_of(PyObject *answer)
+{
+    return PyTuple_CheckExact(answer) && PyTuple_GET_SIZE(answer) == 3 ? to_number(PyTuple_GET_ITEM(answer, 2)) : -1;
+}
+
+/* The answers of one look at the sockets: Engine.on_answers. 1; 0 where nothing was done, and Python must do all. */
+int
+settle_all(PyObject *engine, PyObject *answers)
+{
+    PyObject *arrivals = get(engine, ARRIVALS_OF);
+    Py_ssize_t size = PyList_GET_SIZE(answers), done = 0;
+    long long now = size ? instant_of(PyList_GET_ITEM(answers, size - 1)) : -1;
+    int usual = now >= 0 && all_is_usual(engine, now);
+    if (PyErr_Occurred())
+        return -1;
+    if (!usual)
+        return 0;
+    Settling all = {.rows = get(get(engine, RECORDER_OF), ROWS), .ready = get(engine, READY),
+                    .policies = get(engine, POLICIES), .of_user = get(engine, OF_USER),
+                    .reuse = number_of(engine, REUSE)};
+    if (note_answers(engine, instant_of(PyList_GET_ITEM(answers, 0)), now))
+        return -1;
+    if (number_of(arrivals, USERS) <= number_of(arrivals, USERS_WANTED) && now < number_of(arrivals, PHASE_END))
+        all.turns = get(arrivals, TURNS);
+    if (at_rest(get(engine, POOL_OF)))
+        all.idle = get(engine, IDLE);
     int settled = PyErr_Occurred() ? -1 : 1;
-    while (settled == 1 && done < PyList_GET_SIZE(given[0])) {
-        settled = settle_one(&all, PyList_GET_ITEM(given[0], done));
+    while (settled == 1 && done < size) {
+        settled = settle_one(&all, PyList_GET_ITEM(answers, done));
         done += settled == 1;
     }
-    return settled < 0 ? NULL : PyLong_FromSsize_t(done);
+    if (settled < 0)
+        return -1;
+    if (done < size) {
+        PyObject *rest = PyList_GetSlice(answers, done, size);
+        int failed = rest == NULL || told(PyObject_CallMethod(engine, "_settle", "O", rest));
+        Py_XDECREF(rest);
+        return failed ? -1 : 1;
+    }
+    if ((PyList_GET_SIZE(all.ready) || PyList_GET_SIZE(all.rows) >= constants[BITE])
+             && told(PyObject_CallMethod(engine, "_go_on_after", NULL)))
+        return -1;
+    return 1;
 }

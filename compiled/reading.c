@@ -7,13 +7,11 @@
 #include <sys/socket.h>
 
 #define CHUNK 16384 /* The most that is read at once. */
+#define MOST_READY 1024 /* Sockets that are looked at together. */
 
-/* What `read_all` was called with. `seldom(ready, ask)` reads one socket in Python; `unread(connection, error)` and
- * `unlike(connection, data, now)` go on after a read that failed or was not the answer before once more;
- * `internal(connection, error)` takes what must not take its neighbours with it; `ahead()` tells by how much the wall
- * clock is ahead of ours, or None. */
+/* One look at the sockets of a transport. `ahead_ns`: by how much the wall clock is ahead of ours, where that is known. */
 typedef struct {
-    PyObject *table, *memo, *answers, *seldom, *unread, *unlike, *internal, *ahead;
+    PyObject *transport, *table, *memo, *answers;
     Py_ssize_t size;
     long long looked, ahead_ns;
     enum { NOT_ASKED, NOT_KNOWN, KNOWN } ahead_is;
@@ -117,7 +115,7 @@ end:
 static int
 find_ahead(Reading *reading)
 {
-    PyObject *ahead = PyObject_CallNoArgs(reading->ahead);
+    PyObject *ahead = PyObject_CallMethod(reading->transport, "_ahead_ns", NULL);
     if (ahead == NULL)
         return -1;
     reading->ahead_is = ahead == Py_None ? NOT_KNOWN : KNOWN;
@@ -147,7 +145,7 @@ note_receipt(Reading *reading, PyObject *connection, const long long *stamp, lon
 
 /* The answer before once more, at `now`: the short way of DirectConnection.take. */
 static int
-answered(Reading *reading, PyObject *connection, PyObject *reader, PyObject *data, long long now)
+known_again(Reading *reading, PyObject *connection, PyObject *reader, PyObject *data, long long now)
 {
     long long served = number_of(connection, SERVED);
     PyObject *instant = PyLong_FromLongLong(now), *answer;
@@ -201,6 +199,16 @@ open_all(Came *came, PyObject *tls, char *plain)
     return 0;
 }
 
+/* Reading raised the present exception. */
+static int
+unread(Reading *reading, PyObject *connection)
+{
+    PyObject *error = caught();
+    int failed = told(PyObject_CallMethod(reading->transport, "_unread", "nOO", reading->size, connection, error));
+    Py_DECREF(error);
+    return failed;
+}
+
 /* Read a connection on which an event is. -1: with an exception of the connection's own. */
 static int
 read_usual(Reading *reading, PyObject *connection, int over_tls, int ask)
@@ -211,7 +219,7 @@ read_usual(Reading *reading, PyObject *connection, int over_tls, int ask)
     Py_ssize_t got = receive((int)number_of(connection, FD), room, reading->size, stamp);
     Came came = {room, got, NULL};
     if (got < 0 || (over_tls && open_all(&came, get(connection, TLS_OF), plain)))
-        return PyErr_ExceptionMatches(PyExc_OSError) ? hand_over(reading->unread, connection) : -1;
+        return PyErr_ExceptionMatches(PyExc_OSError) ? unread(reading, connection) : -1;
     long long now = clock_ns();
     int failed = note_receipt(reading, connection, stamp, now);
     if (failed)
@@ -221,19 +229,20 @@ read_usual(Reading *reading, PyObject *connection, int over_tls, int ask)
         && memcmp(came.bytes, PyBytes_AS_STRING(known), (size_t)came.size) == 0 && holds(reader, READER)
         && get(reader, STARTED) == Py_False && pending != NULL && PyBytes_CheckExact(pending)
         && PyBytes_GET_SIZE(pending) == 0)
-        failed = answered(reading, connection, reader, known, now);
+        failed = known_again(reading, connection, reader, known, now);
     else {
         if (came.data == NULL && (came.data = PyBytes_FromStringAndSize(came.bytes, came.size)) == NULL)
             return -1;
-        failed = told(PyObject_CallFunction(reading->unlike, "OOL", connection, came.data, now));
+        failed = told(PyObject_CallMethod(reading->transport, "_unlike", "OOL", connection, came.data, now));
     }
 end:
     Py_XDECREF(came.data);
     return failed;
 }
 
+/* Read what is ready as (descriptor, mask). `ask`: whether for the kernel's stamp. */
 static int
-read_one(Reading *reading, PyObject *ready, PyObject *ask)
+read_one(Reading *reading, PyObject *ready, int ask)
 {
     if (!PyTuple_CheckExact(ready) || PyTuple_GET_SIZE(ready) != 2) {
         PyErr_SetString(PyExc_TypeError, "a socket is ready as (descriptor, mask)");
@@ -246,50 +255,134 @@ read_one(Reading *reading, PyObject *ready, PyObject *ask)
     int over_tls;
     if (connection == NULL || PyLong_AsLong(mask) != EPOLLIN || (over_tls = usable(connection)) < 0
         || get(connection, EVENT) == NULL || get(connection, EVENT) == Py_None) {
-        return PyErr_Occurred() ? -1 : told(PyObject_CallFunctionObjArgs(reading->seldom, ready, ask, NULL));
+        return PyErr_Occurred() ? -1
+                                : told(PyObject_CallMethod(reading->transport, "_seldom", "LOO", reading->looked, ready,
+                                                           ask ? Py_True : Py_False));
     }
     Py_INCREF(connection);
-    int failed = read_usual(reading, connection, over_tls, ask == Py_True);
-    if (failed && PyErr_ExceptionMatches(PyExc_Exception))
-        failed = hand_over(reading->internal, connection);
+    int failed = read_usual(reading, connection, over_tls, ask);
+    if (failed && PyErr_ExceptionMatches(PyExc_Exception)) {
+        PyObject *error = caught();
+        failed = told(PyObject_CallMethod(get(reading->transport, OWNER), "on_internal", "OO", connection, error));
+        Py_DECREF(error);
+    }
     Py_DECREF(connection);
     return failed;
 }
 
-const char read_all_doc[] =
-    "read_all(ready, asks, table, memo, answers, size, looked, seldom, unread, unlike, internal, ahead)\n--\n\n"
-    "See DirectTransport._read_all.";
+/* Note that the sockets are looked at: SocketSet._look. Returns whether all reads ask for a stamp. */
+static int
+look(Reading *reading)
+{
+    long long began = clock_ns();
+    PyObject *owner = get(reading->transport, OWNER);
+    PyObject *of_owner = is_known(owner) ? Py_XNewRef(get(owner, TICKED_NS)) : PyObject_GetAttrString(owner, "looked_ns");
+    long long ticked = of_owner == NULL ? -1 : to_number(of_owner);
+    Py_XDECREF(of_owner);
+    reading->looked = number_of(reading->transport, LOOKED_NS);
+    if (PyErr_Occurred() || put_number(reading->transport, LOOKED_NS, began))
+        return -1;
+    if (reading->looked < ticked || !ticked)
+        reading->looked = ticked;
+    return began - reading->looked > constants[SELDOM_NS];
+}
+
+/* The read size where what is known of the answers allows a small one: DirectTransport._read_size. */
+static Py_ssize_t
+read_size(PyObject *transport)
+{
+    PyObject *data = get(get(transport, MEMO_OF), DATA);
+    int small = get(transport, VARIED) == Py_False && data != NULL && PyBytes_CheckExact(data)
+                && PyBytes_GET_SIZE(data) <= constants[FITS];
+    return (Py_ssize_t)constants[small ? SMALL : CHUNK_SIZE];
+}
+
+/* Read all that are ready. */
+static int
+read_all(PyObject *transport, PyObject *ready)
+{
+    Reading reading = {.transport = transport, .table = get(transport, TABLE), .memo = get(transport, MEMO_OF),
+                       .answers = get(transport, ANSWERS), .size = read_size(transport), .ahead_is = NOT_ASKED};
+    int all = look(&reading), failed = all < 0;
+    for (Py_ssize_t i = 0; !failed && i < PyList_GET_SIZE(ready); i++) {
+        PyObject *ask = all ? Py_NewRef(Py_True) : PyIter_Next(get(transport, SOME));
+        failed = ask == NULL || read_one(&reading, PyList_GET_ITEM(ready, i), ask == Py_True);
+        Py_XDECREF(ask);
+    }
+    return failed;
+}
+
+/* Hand on what was answered; returns how many, or -1. */
+static Py_ssize_t
+hand_on(PyObject *transport)
+{
+    PyObject *answers = get(transport, ANSWERS), *owner = get(transport, OWNER);
+    Py_ssize_t count = PyList_GET_SIZE(answers);
+    if (count == 0)
+        return 0;
+    PyObject *none = PyList_New(0);
+    if (none == NULL)
+        return -1;
+    Py_INCREF(answers);
+    put(transport, ANSWERS, none);
+    int done = is_known(owner) ? settle_all(owner, answers) : 0;
+    if (done == 0)
+        done = told(PyObject_CallMethod(owner, "on_answers", "O", answers));
+    Py_DECREF(answers);
+    return done < 0 ? -1 : count;
+}
+
+/* Look at the sockets, and read those that are ready: 1; 0 where nothing more is expected at once. */
+static int
+look_once(PyObject *transport)
+{
+    static PyObject *arguments;
+    if (arguments == NULL && (arguments = Py_BuildValue("(ii)", 0, MOST_READY)) == NULL)
+        return -1;
+    PyObject *ready = PyObject_Call(get(transport, POLL), arguments, NULL);
+    int more = -1;
+    if (ready == NULL || !PyList_CheckExact(ready)) {
+        if (ready != NULL)
+            PyErr_SetString(PyExc_TypeError, "what is ready is a list");
+    }
+    else if (PyList_GET_SIZE(ready) == 0)
+        more = 0;
+    else if (!read_all(transport, ready)) {
+        Py_ssize_t answered = hand_on(transport);
+        more = answered < 0 ? -1 : !(answered == PyList_GET_SIZE(ready) && answered <= constants[FEW]);
+    }
+    Py_XDECREF(ready);
+    return more;
+}
+
+const char drain_doc[] = "drain(transport)\n--\n\nSee SocketSet._drain, of a DirectTransport.";
 
 PyObject *
-read_all(PyObject *module, PyObject *const *given, Py_ssize_t count)
+drain(PyObject *module, PyObject *transport)
 {
-    if (count != 12 || !PyList_CheckExact(given[0]) || !PyIter_Check(given[1]) || !PyDict_CheckExact(given[2])
-        || !holds(given[3], MEMO) || !PyList_CheckExact(given[4]) || !PyLong_Check(given[5]) || !PyLong_Check(given[6])) {
-        PyErr_SetString(PyExc_TypeError, "read_all: wrong arguments");
+    if (kinds[TRANSPORT] == NULL || !PyObject_TypeCheck(transport, kinds[TRANSPORT]) || !holds(get(transport, MEMO_OF), MEMO)
+        || !PyDict_CheckExact(get(transport, TABLE)) || !PyList_CheckExact(get(transport, ANSWERS))) {
+        PyErr_SetString(PyExc_TypeError, "drain: wrong arguments");
         return NULL;
     }
-    Reading reading = {given[2],  given[3],  given[4],  given[7],
-                       given[8],  given[9],  given[10], given[11],
-                       PyLong_AsSsize_t(given[5]), to_number(given[6]), 0, NOT_ASKED};
+    put(transport, DRAINING, Py_NewRef(Py_True));
+    int more = 1;
+    for (int round = 0; more == 1 && round < constants[ROUNDS]; round++)
+        more = look_once(transport);
+    put(transport, DRAINING, Py_NewRef(Py_False));
+    if (PyObject_IsTrue(get(transport, GRAVEYARD)) == 1) {
+        PyObject *type, *error, *trace;
+        PyErr_Fetch(&type, &error, &trace);
+        int failed = told(PyObject_CallMethod(transport, "_bury_all", NULL));
+        if (!failed)
+            PyErr_Restore(type, error, trace);
+        else {
+            Py_XDECREF(type);
+            Py_XDECREF(error);
+            Py_XDECREF(trace);
+        }
+    }
     if (PyErr_Occurred())
         return NULL;
-    if (reading.size < 1 || reading.size > CHUNK) {
-        PyErr_SetString(PyExc_ValueError, "read_all: size");
-        return NULL;
-    }
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(given[0]); i++) {
-        PyObject *ask = PyIter_Next(given[1]);
-        if (ask == NULL) {
-            if (!PyErr_Occurred())
-                PyErr_SetString(PyExc_ValueError, "read_all: too few asks");
-            return NULL;
-        }
-        PyObject *ready = Py_NewRef(PyList_GET_ITEM(given[0], i));
-        int failed = read_one(&reading, ready, ask);
-        Py_DECREF(ready);
-        Py_DECREF(ask);
-        if (failed)
-            return NULL;
-    }
     Py_RETURN_NONE;
 }

@@ -3,37 +3,15 @@ from typing import Any
 
 CONTRACT: int
 
-def bind(connection: type, reader: type, memo: type, tls: type, ready: int, /) -> None: ...
-def read_all(
-    ready: list[tuple[int, int]],
-    asks: Iterator[bool],
-    table: dict[int, Any],
-    memo: Any,
-    answers: list[Any],
-    size: int,
-    looked: int,
-    seldom: Any,
-    unread: Any,
-    unlike: Any,
-    internal: Any,
-    ahead: Any,
-    /,
-) -> None: ...
+def bind(types: tuple[type, ...], numbers: tuple[int, ...], /) -> None: ...
+def is_bound() -> bool: ...
+def drain(transport: Any, /) -> None: ...
 def send_all(made: Iterable[Any], head: bytes, names: dict[int, bytes] | tuple[bytes, bytes], /) -> None: ...
 def send_events(
-    connections: list[Any], first: int, recipes: dict[int, Any], head: bytes, names: tuple[bytes, bytes], /
+    head: bytes, names: tuple[bytes, bytes], connections: list[Any], first: int, recipes: dict[int, Any], /
 ) -> int: ...
-def settle(
-    answers: list[Any],
-    rows: list[bytes],
-    ready: list[Any],
-    policies: list[Any],
-    of_user: list[bool],
-    turns: Iterator[tuple[int, int]],
-    reuse: int,
-    idle: dict[Any, None] | None,
-    /,
-) -> int: ...
+def wake(engine: Any, now: int, /) -> bool: ...
+def arm(fd: int, armed: bytearray, due_ns: int, /) -> None: ...
 def bodies(
     indexes: Sequence[int],
     block: int,

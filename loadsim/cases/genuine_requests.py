@@ -172,6 +172,8 @@ def genuine(source: EventSource, signer: Signer, content_type: bytes = CONTENT_T
 class Recipes(dict[int, Recipe]):
     """The recipes of one millisecond, by stratum, each made when it is first asked for."""
 
+    __slots__ = ("_ms", "_now_ns", "_of")
+
     def __init__(self, of: Sequence[RecipeAt]) -> None:
         """`of`: by stratum, repeated as often as there are phases."""
         super().__init__()

@@ -6,7 +6,7 @@ ended it needs to know only, in a closed phase, that its user is free again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from operator import length_hint
 from typing import Protocol
 
@@ -51,12 +51,29 @@ USERS_AT_ONCE = 512
 class Arrivals:
     """The events of one shard as they fall due. Times in ns of the clock."""
 
+    __slots__ = (  # what the compiled step reaches
+        "__dict__",
+        "_block",
+        "_phase_end",
+        "_planned",
+        "_position",
+        "_turns",
+        "_users",
+        "_users_wanted",
+        "_wake_ns",
+        "closed",
+        "start_ns",
+        "stopped_ns",
+    )
+
     def __init__(
         self, plan: Plan, pacer: Pacer, clock: Clock, dispatcher: Dispatcher, *, shard: int = 0, shards: int = 1
     ) -> None:
         self._plan, self._pacer, self._clock, self._dispatcher = plan, pacer, clock, dispatcher
         self._dispatch = dispatcher.dispatch
         self._shard, self._shards = shard, shards
+        self.wake_by_step: Callable[[int], bool] | None = None
+        """Does all that `_on_wake` would at this instant, and is true; or does nothing."""
         self._pool = share_of(plan.scenario.target.connections, shard, shards)
         self._planned = [0] * plan.strata
         self.start_ns = 0
@@ -120,6 +137,8 @@ class Arrivals:
 
     def _on_wake(self) -> None:
         now = self._clock()
+        if self.wake_by_step is not None and self.wake_by_step(now):
+            return
         self._dispatcher.woken(now)
         if self._starting and now < self._phase_end:
             self._start_users(now)

@@ -11,20 +11,13 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-from loadsim.cases import Recipes
-from loadsim.compiled_step import step
+from loadsim.engine.compiled_members import bound
 from loadsim.engine.delivery_headers import DeliveryHeaders
 from loadsim.engine.direct_connection import DirectConnection
 from loadsim.engine.direct_transport import SMALL, DirectTransport
-from loadsim.engine.endpoint_socket import READY
-from loadsim.engine.pacer import monotonic_ns
 from loadsim.engine.resolved_endpoint import Wire
-from loadsim.engine.response_parser import Memo, ResponseReader
-from loadsim.engine.tls_session import TlsSession
 
-assert step is not None  # noqa: S101 - whoever imports this module has asked
-_hot = step
-_hot.bind(DirectConnection, ResponseReader, Memo, TlsSession, READY)
+_hot = bound()
 
 
 class CompiledTransport(DirectTransport):
@@ -32,12 +25,9 @@ class CompiledTransport(DirectTransport):
 
     def __init__(self, loop: asyncio.AbstractEventLoop, wire: Wire, headers: DeliveryHeaders, first: int = 0) -> None:
         super().__init__(loop, wire, headers, first)
-        self._around = self._lines.around()
-        if self._around is not None:
-            self.send_events = self._made_and_sent
-
-    def _made_and_sent(self, connections: list[DirectConnection], first: int, recipes: Recipes) -> int:
-        return _hot.send_events(connections, first, recipes, self.head, self._around)
+        around = self._lines.around()
+        if around is not None:
+            self.send_events = partial(_hot.send_events, self.head, around)
 
     def send_all(self, made: Iterable[tuple[Any, tuple[bytes, bytes], int]], attempt: int = 1) -> None:
         """See DirectTransport."""
@@ -48,32 +38,20 @@ class CompiledTransport(DirectTransport):
             made, lines = self._lines.of_batch(made, attempt)
             _hot.send_all(made, self.head, lines)
 
-    def _read_all(self, ready: list[tuple[int, int]], begun: tuple[int, Iterable[bool]] | None = None) -> None:
-        looked, asks = self._look(monotonic_ns()) if begun is None else begun
-        size = self._read_size()
-        _hot.read_all(
-            ready,
-            asks,
-            self._table,
-            self.memo,
-            self.answers,
-            size,
-            looked,
-            partial(self._seldom, looked),
-            partial(self._unread, size),
-            self._unlike,
-            self.owner.on_internal,
-            self._ahead_ns,
-        )
+    def _drain(self) -> None:
+        _hot.drain(self)
 
-    def _seldom(self, looked: int, ready: tuple[int, int], ask: bool) -> None:
-        super()._read_all([ready], (looked, (ask,)))
+    def _seldom(self, looked: int, ready: tuple[int, int], ask: bool) -> None:  # noqa: FBT001 - called by C
+        """Read one socket, whatever is to be done with it."""
+        self._read_all([ready], (looked, (ask,)))
 
     def _unread(self, size: int, connection: DirectConnection, error: OSError) -> None:
+        """A read of at most `size` bytes raised `error`."""
         if size == SMALL and connection.served:
             self._varied |= isinstance(error, ssl.SSLWantReadError)
         connection.unread(error)
 
     def _unlike(self, connection: DirectConnection, data: bytes, now: int) -> None:
+        """What was read is not the answer before once more."""
         self._varied |= len(data) == SMALL
         connection.take(data, now)

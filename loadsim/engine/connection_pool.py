@@ -29,6 +29,15 @@ class ConnectionPool:
     `idle` and `queue` are the same objects for as long as the pool is: the engine looks at them for every event.
     """
 
+    __slots__ = (  # what the compiled step reaches
+        "__dict__",
+        "_gatherer",
+        "_saturated_since",
+        "limit",
+        "on_empty",
+        "open_count",
+    )
+
     def __init__(
         self, transport: Transport, clock: Clock, fire: Fire, unsent: Unsent, gatherer: Gatherer | None
     ) -> None:

@@ -22,7 +22,7 @@ from loadsim.engine.transport_interface import SendEvents
 
 SMALL = 479
 """Read size where every answer is known to be small: CPython keeps the memory of bytes up to this size at hand."""
-_FITS = 384
+FITS = 384
 """The largest answer that such a read takes in one piece, in a TLS record too."""
 _FRAMINGS = 4096
 """Number of body lengths whose header line is cached."""
@@ -40,6 +40,8 @@ class _Framings(dict[int, bytes]):
 
 class DirectTransport(SocketSet[DirectConnection]):
     """See Transport and ConnectionSet."""
+
+    __slots__ = ("_varied", "memo")  # what the compiled step reaches
 
     name = "direct"
     makes_cycles = False
@@ -126,7 +128,7 @@ class DirectTransport(SocketSet[DirectConnection]):
 
     def _read_size(self) -> int:
         data = self.memo.data
-        return SMALL if not self._varied and data is not None and len(data) <= _FITS else CHUNK
+        return SMALL if not self._varied and data is not None and len(data) <= FITS else CHUNK
 
     def _read_all(self, ready: list[tuple[int, int]], begun: tuple[int, Iterable[bool]] | None = None) -> None:
         """First read every socket of the batch, so that no answer's time includes the making of other requests.

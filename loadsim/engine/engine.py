@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Collection, Sequence
+from functools import partial
 
 from loadsim.cases import RequestMaker
 from loadsim.compiled_step import step
@@ -29,7 +30,7 @@ from loadsim.model import NS_PER_MS, NS_PER_S, SignedRequest
 from loadsim.outcome_codes import DROPPED, ERROR_BASE, SUCCESSES, UNFINISHED
 from loadsim.plan import Plan
 
-_BATCH = 64
+BATCH = 64
 """Released events that are made and sent together."""
 _STEP_NS = 100_000
 """About what a step of a small bite takes."""
@@ -44,6 +45,27 @@ _TIMELESS = (ERROR_BASE + ErrorKind.internal, ERROR_BASE + ErrorKind.connect_tim
 
 class Engine:
     """One shard of one run on the running loop."""
+
+    __slots__ = (  # what the compiled step reaches
+        "__dict__",
+        "_arm",
+        "_arrivals",
+        "_idle",
+        "_in_time_until",
+        "_of_user",
+        "_outstanding",
+        "_pauses",
+        "_policy_of",
+        "_pool",
+        "_queue",
+        "_ready",
+        "_requests",
+        "_reuse",
+        "_take_idle",
+        "_timeout_ns",
+        "looked_ns",
+        "recorder",
+    )
 
     def __init__(
         self,
@@ -100,10 +122,12 @@ class Engine:
         )
         self._pool = ConnectionPool(transport, clock, self._fire, self._ended_unsent, gatherer)
         self._idle, self._queue = self._pool.idle, self._pool.queue
-        self._outstanding = self._pool.outstanding
+        self._outstanding, self._take_idle, self._arm = self._pool.outstanding, self._idle.popitem, pacer.arm
         self._ready: list[Connection] = []
         """Connections whose event is to be made and sent."""
         self._of_user = [plan.phases[plan.unpack(s)[0]].model == "closed" for s in range(plan.strata)]
+        if step is not None and step.is_bound():
+            self._arrivals.wake_by_step = partial(step.wake, self)
         self.start_ns = 0
         self._over: asyncio.Future[None] | None = None
         self._drained: asyncio.Future[None] | None = None
@@ -236,7 +260,7 @@ class Engine:
         if self._idle:
             connection, _ = self._idle.popitem()
             self._fire(connection, index, stratum, due, woken, woken)
-            if len(self._ready) == _BATCH:
+            if len(self._ready) == BATCH:
                 self.flush()
         elif self._pool.open_count < self._pool.limit and self._pool.open((index, stratum, due, woken), woken):
             pass
@@ -387,9 +411,6 @@ class Engine:
         pool, next_turn = self._pool, self._arrivals.next_turn
         turns = self._arrivals.turns(answers[-1][2])
         idle = pool.idle if pool.at_rest else None
-        if step is not None and not queue and isinstance(answers, list):
-            settled = step.settle(answers, self.recorder.rows, self._ready, policy_of, of_user, turns, reuse, idle)
-            answers = answers[settled:]
         for connection, code, now in answers:
             try:
                 event = connection.event
@@ -420,6 +441,10 @@ class Engine:
                     pool.serve_waiting(connection, turn, now)
             except Exception as error:  # noqa: BLE001 - it must not take the rest of the batch with it
                 self.on_internal(connection, error)
+        self._go_on_after()
+
+    def _go_on_after(self) -> None:
+        """Answers are settled."""
         if self._ready:
             self.flush()
         rows = len(self.recorder.rows)

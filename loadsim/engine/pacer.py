@@ -16,6 +16,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
+from loadsim.compiled_step import step
 from loadsim.model import NS_PER_S
 
 Clock = Callable[[], int]
@@ -62,7 +63,10 @@ class TimerfdPacer:
             libc.timerfd_settime,
             *(ctypes.c_int(self._fd), ctypes.c_int(_TFD_TIMER_ABSTIME), ctypes.byref(self._spec), ctypes.c_void_p()),
         )
-        self._armed = False
+        self._armed = bytearray(1)
+        """1: it was armed since it woke last."""
+        if step is not None:
+            self.arm = partial(step.arm, self._fd, self._armed)  # type: ignore[method-assign]
 
     def start(self, on_wake: Callable[[], None]) -> None:
         """See Pacer."""
@@ -76,7 +80,7 @@ class TimerfdPacer:
         spec[_SECONDS], spec[_NANOSECONDS] = divmod(due_ns if due_ns > 0 else 1, NS_PER_S)
         if self._settime():
             raise OSError(ctypes.get_errno(), "timerfd_settime failed")
-        self._armed = True
+        self._armed[0] = 1
 
     def close(self) -> None:
         """See Pacer."""
@@ -86,12 +90,12 @@ class TimerfdPacer:
             self._fd = -1
 
     def _readable(self) -> None:
-        self._armed = False
+        self._armed[0] = 0
         try:
             self._on_wake()
         finally:
             # timerfd_settime(2) resets the count of expirations: a timer that was armed again need not be read
-            if not self._armed and self._fd >= 0:
+            if not self._armed[0] and self._fd >= 0:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._fd, 8)
 

@@ -36,6 +36,8 @@ class Recorder:
     extends, by (stratum, due, ns) and (stratum, due, connect ns, tls ns).
     """
 
+    __slots__ = ("__dict__", "_folding", "rows")  # what the compiled step reaches
+
     def __init__(self, tally: Tally, logs: Sequence[Log] = (), lateness: LatenessTally | None = None) -> None:
         """`lateness`: also gets every event."""
         self.tally = tally

@@ -1,4 +1,4 @@
-"""Makes the requests of the events that have a connection and has them sent, a batch at a time. Times the making of some."""
+"""Makes the requests of the events that have a connection and has them sent, a batch at a time; times some of it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from loadsim.engine.transport_interface import Connection, Made, SendEvents
 from loadsim.model import NS_PER_MS
 from loadsim.plan import Plan
 
-_TIMED_EVERY = 16
+TIMED_EVERY = 16
 """One event is timed in each group of this many batches: making it alone costs more than making it with others, and to
 time it costs too."""
-_TIMED_NS = NS_PER_MS
+TIMED_APART_NS = NS_PER_MS
 """Where single events are so far apart, each is timed."""
 
 
@@ -24,6 +24,15 @@ class RequestMaking:
 
     `epoch_ns`: what dates requests in place of the wall clock, with the planned time of their event.
     """
+
+    __slots__ = (  # what the compiled step reaches
+        "__dict__",
+        "_recipes",
+        "_send_events",
+        "_timed_ns",
+        "_untimed",
+        "wall_offset",
+    )
 
     def __init__(
         self,
@@ -50,7 +59,7 @@ class RequestMaking:
         self._failed = failed
         self.wall_offset = wall() - clock()
         """Wall clock minus clock, as of the last `follow_wall`."""
-        self._untimed, self._timed_ns = _TIMED_EVERY, 0
+        self._untimed, self._timed_ns = TIMED_EVERY, 0
         """Batches since the last timing, and when that was."""
 
     def follow_wall(self, now: int) -> None:
@@ -68,11 +77,16 @@ class RequestMaking:
         timed = self._is_timed(len(ready), now)
         if self._recipes is None:
             self._send_all(self._made(ready, now, timed=timed))
-            return
-        assert self._send_events is not None  # noqa: S101 - see above
-        at = 0
+        else:
+            self.send_at(ready, now, timed)
+
+    def send_at(self, ready: list[Connection], now: int, timed: bool, at: int = 0) -> None:  # noqa: FBT001 - called by C
+        """As `send`, at `now`, from the connection number `at` on, by the compiled step as far as it can."""
+        assert self._recipes is not None  # noqa: S101 - see `send`
+        assert self._send_events is not None  # noqa: S101
         if timed:
             self._send_all(self._made(ready[:1], now, timed=True))
+            self._recipes.clear()
             at = 1
         while at < len(ready):
             sent = self._send_events(ready, at, self._recipes.at(now + self.wall_offset))
@@ -86,7 +100,7 @@ class RequestMaking:
     def _is_timed(self, events: int, now: int) -> bool:
         """Whether an event of the batch that is made now is timed."""
         self._untimed += 1
-        if self._untimed < _TIMED_EVERY and (events > 1 or now - self._timed_ns < _TIMED_NS):
+        if self._untimed < TIMED_EVERY and (events > 1 or now - self._timed_ns < TIMED_APART_NS):
             return False
         self._untimed, self._timed_ns = 0, now
         return True

@@ -24,15 +24,15 @@ from loadsim.engine.resolved_endpoint import Wire
 from loadsim.engine.transport_interface import ConnectionOwner, Ended
 from loadsim.model import NS_PER_MS
 
-_ROUNDS = 4
+ROUNDS = 4
 """Number of times that one wake-up polls for ready sockets before the loop continues."""
-_FEW = 4
+FEW = 4
 """If at most this many sockets were ready, and each gave an answer, there is no other poll: the loop will say what
 becomes ready meanwhile."""
 _STAMPED = 32
 """One of so many reads asks for the kernel's stamp, which costs about 1 µs. The others are known to have waited less
-than `_SELDOM_NS`: the sockets were looked at so shortly before."""
-_SELDOM_NS = NS_PER_MS
+than `SELDOM_NS`: the sockets were looked at so shortly before."""
+SELDOM_NS = NS_PER_MS
 """All of them do where the last look at the sockets was so long ago, or at no known time: few are to be read, or all
 have waited."""
 ALL = itertools.repeat(True)
@@ -43,10 +43,23 @@ One = TypeVar("One", bound=EndpointSocket)
 class SocketSet(Generic[One]):
     """The set. Linux only (epoll)."""
 
+    __slots__ = (  # what the compiled step reaches
+        "__dict__",
+        "_draining",
+        "_graveyard",
+        "_looked_ns",
+        "_poll",
+        "_some",
+        "_table",
+        "answers",
+        "owner",
+    )
+
     def __init__(self, loop: asyncio.AbstractEventLoop, wire: Wire, first: int = 0) -> None:
         """`first`: the number of the address to start with."""
         self._loop = loop
         self._epoll = select.epoll()
+        self._poll = self._epoll.poll
         self._table: dict[int, One] = {}
         self._attempts: dict[int, Attempt] = {}
         """Sockets that connect beside those of the table, by descriptor."""
@@ -134,9 +147,9 @@ class SocketSet(Generic[One]):
 
     def _drain(self) -> None:
         self._draining = True
-        poll = self._epoll.poll
+        poll = self._poll
         try:
-            for _ in range(_ROUNDS):
+            for _ in range(ROUNDS):
                 ready = poll(0, 1024)
                 if not ready:
                     break
@@ -144,7 +157,7 @@ class SocketSet(Generic[One]):
                 if self.answers:
                     answers, self.answers = self.answers, []
                     self.owner.on_answers(answers)
-                    if len(answers) == len(ready) <= _FEW:
+                    if len(answers) == len(ready) <= FEW:
                         break
         finally:
             self._draining = False
@@ -162,7 +175,7 @@ class SocketSet(Generic[One]):
         self._looked_ns = began
         if looked < ticked or not ticked:
             looked = ticked
-        return looked, ALL if began - looked > _SELDOM_NS else self._some
+        return looked, ALL if began - looked > SELDOM_NS else self._some
 
     def _receipt(self, sent: int, now: int, stamp: int, looked: int) -> int:
         """See Column.receipt: of the answer to what was `sent`, read at `now` with its stamp, or 0; the last look was

@@ -30,6 +30,8 @@ Interval = tuple[int, int]
 class Pauses:
     """The pauses of one shard. `limit_ns`: a longer gap between two beats is one."""
 
+    __slots__ = ("__dict__", "beaten_ns", "limit_ns", "recovering")  # what the compiled step reaches
+
     def __init__(self, limit_ns: int) -> None:
         self.limit_ns = limit_ns
         self.beaten_ns = 0

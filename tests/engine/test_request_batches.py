@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from loadsim.engine.request_batches import _TIMED_EVERY, _TIMED_NS, RequestMaking
+from loadsim.engine.request_batches import TIMED_EVERY, TIMED_APART_NS, RequestMaking
 
 
 def timed(batches: int, each: int, apart_ns: int) -> int:
@@ -47,9 +47,9 @@ def timed(batches: int, each: int, apart_ns: int) -> int:
 @pytest.mark.parametrize(
     ("batches", "each", "apart_ns", "expected"),
     [
-        (2 * _TIMED_EVERY, 1, _TIMED_NS // _TIMED_EVERY // 2, 2),  # close together: one in each group
-        (20, 1, _TIMED_NS, 20),  # far apart: each
-        (2 * _TIMED_EVERY, 64, 10 * _TIMED_NS, 2),  # several at once: one event of one batch in each group
+        (2 * TIMED_EVERY, 1, TIMED_APART_NS // TIMED_EVERY // 2, 2),  # close together: one in each group
+        (20, 1, TIMED_APART_NS, 20),  # far apart: each
+        (2 * TIMED_EVERY, 64, 10 * TIMED_APART_NS, 2),  # several at once: one event of one batch in each group
     ],
 )
 def test_the_share_that_is_timed(batches: int, each: int, apart_ns: int, expected: int) -> None:

@@ -1,0 +1,198 @@
+/* Waking up when events are due in the open model: they are released, made and sent. */
+
+#include "hot.h"
+
+#include <errno.h>
+#include <sys/timerfd.h>
+
+const char arm_doc[] =
+    "arm(fd, armed, due)\n--\n\n"
+    "See TimerfdPacer.arm: have the timer `fd` wake at `due`, ns of the monotonic clock, and note it in `armed`.";
+
+PyObject *
+arm(PyObject *module, PyObject *const *given, Py_ssize_t count)
+{
+    if (count != 3 || !PyByteArray_CheckExact(given[1]) || PyByteArray_GET_SIZE(given[1]) != 1) {
+        PyErr_SetString(PyExc_TypeError, "arm: wrong arguments");
+        return NULL;
+    }
+    long long fd = to_number(given[0]), due = to_number(given[2]);
+    if (PyErr_Occurred())
+        return NULL;
+    if (due < 1) /* zero would disarm it */
+        due = 1;
+    struct itimerspec at = {.it_value = {due / 1000000000, due % 1000000000}};
+    if (timerfd_settime((int)fd, TFD_TIMER_ABSTIME, &at, NULL))
+        return PyErr_SetFromErrno(PyExc_OSError);
+    PyByteArray_AS_STRING(given[1])[0] = 1;
+    Py_RETURN_NONE;
+}
+
+/* Events that are due: `count` of a block, from its `position` on, and when the one after them is, since the start. */
+typedef struct {
+    PyObject *indexes, *dues, *strata;
+    Py_ssize_t position, count;
+    long long next;
+} Due;
+
+/* Find those that are due at `now`: 1; 0 where Python must do all, as at the end of a block. */
+static int
+find_due(PyObject *engine, long long now, Due *due)
+{
+    PyObject *arrivals = get(engine, ARRIVALS_OF), *block = get(arrivals, BLOCK);
+    if (get(arrivals, CLOSED) != Py_False || number_of(arrivals, STOPPED_NS) || now >= number_of(arrivals, PHASE_END)
+        || was_away(get(engine, PAUSES_OF), now) || PyList_GET_SIZE(get(engine, READY))
+        || !holds(get(get(engine, MAKING_OF), RECIPES_OF), RECIPES) || !PyTuple_Check(block)
+        || PyTuple_GET_SIZE(block) != 3)
+        return 0;
+    *due = (Due){PyTuple_GET_ITEM(block, 0), PyTuple_GET_ITEM(block, 1), PyTuple_GET_ITEM(block, 2), 0, 0, 0};
+    if (!PyList_CheckExact(due->indexes) || !PyList_CheckExact(due->dues) || !PyList_CheckExact(due->strata))
+        return 0;
+    long long elapsed = now - number_of(arrivals, START_NS);
+    Py_ssize_t size = PyList_GET_SIZE(due->dues), most = PyDict_GET_SIZE(get(engine, IDLE)),
+               at = (Py_ssize_t)number_of(arrivals, POSITION);
+    if (PyErr_Occurred() || at < 0 || PyList_GET_SIZE(due->indexes) != size || PyList_GET_SIZE(due->strata) != size)
+        return 0;
+    if (most >= constants[MOST_AT_ONCE])
+        most = (Py_ssize_t)constants[MOST_AT_ONCE] - 1;
+    due->position = at;
+    while (at < size && (due->next = to_number(PyList_GET_ITEM(due->dues, at))) <= elapsed)
+        at++;
+    due->count = at - due->position;
+    return !PyErr_Occurred() && at < size && 0 < due->count && due->count <= most;
+}
+
+/* Give an event an idle connection, and count it as planned. */
+static int
+release(PyObject *engine, const Due *due, Py_ssize_t at, PyObject *woken, PyObject *ready)
+{
+    PyObject *arrivals = get(engine, ARRIVALS_OF), *planned = get(arrivals, PLANNED);
+    PyObject *stratum = PyList_GET_ITEM(due->strata, at), *instant = NULL, *event = NULL;
+    PyObject *item = PyObject_CallNoArgs(get(engine, TAKE_IDLE));
+    long long number = to_number(stratum);
+    int failed = -1;
+    if (item == NULL || !PyTuple_CheckExact(item) || !Py_IS_TYPE(PyTuple_GET_ITEM(item, 0), kinds[CONNECTION])
+        || number < 0 || number >= PyList_GET_SIZE(planned)) {
+        if (!PyErr_Occurred())
+            PyErr_SetString(PyExc_TypeError, "wake: no idle connection, or no stratum");
+        goto end;
+    }
+    PyObject *connection = PyTuple_GET_ITEM(item, 0);
+    instant = PyLong_FromLongLong(number_of(arrivals, START_NS) + to_number(PyList_GET_ITEM(due->dues, at)));
+    event = instant == NULL ? NULL : PyTuple_Pack(4, PyList_GET_ITEM(due->indexes, at), stratum, instant, woken);
+    PyObject *counted = PyLong_FromLongLong(to_number(PyList_GET_ITEM(planned, number)) + 1);
+    if (event == NULL || counted == NULL || PyList_SetItem(planned, number, counted)
+        || PyList_Append(ready, connection))
+        goto end;
+    put(connection, EVENT, Py_NewRef(event));
+    put(connection, SLOT_NS, Py_NewRef(woken));
+    put(connection, READY_NS, Py_NewRef(woken));
+    failed = 0;
+end:
+    Py_XDECREF(item);
+    Py_XDECREF(instant);
+    Py_XDECREF(event);
+    return failed;
+}
+
+/* Release the events that are due; returns the connections that they got. */
+static PyObject *
+released(PyObject *engine, const Due *due, PyObject *woken)
+{
+    PyObject *arrivals = get(engine, ARRIVALS_OF), *ready = PyList_New(0);
+    int failed = ready == NULL;
+    for (Py_ssize_t at = due->position; !failed && at < due->position + due->count; at++)
+        failed = release(engine, due, at, woken, ready) || put_number(arrivals, POSITION, at + 1);
+    if (failed || put_number(arrivals, WAKE_NS, number_of(arrivals, START_NS) + due->next))
+        Py_CLEAR(ready);
+    return ready;
+}
+
+/* Whether an event of this batch is timed: RequestMaking._is_timed. */
+static int
+is_timed(PyObject *making, Py_ssize_t events, long long now)
+{
+    long long untimed = number_of(making, UNTIMED) + 1;
+    int timed = untimed >= constants[TIMED_EVERY]
+                || (events == 1 && now - number_of(making, TIMED_NS) >= constants[TIMED_APART_NS]);
+    if (PyErr_Occurred() || put_number(making, UNTIMED, timed ? 0 : untimed)
+        || (timed && put_number(making, TIMED_NS, now)))
+        return -1;
+    return timed;
+}
+
+/* Make and send the requests as they are made without timing: returns how many, up to one that Python must make. */
+static Py_ssize_t
+sent_by_step(PyObject *making, PyObject *ready, long long now)
+{
+    PyObject *recipes = get(making, RECIPES_OF);
+    long long wall = now + number_of(making, WALL_OFFSET);
+    if (wall / 1000000 != number_of(recipes, RECIPES_MS) && told(PyObject_CallMethod(recipes, "at", "L", wall)))
+        return -1;
+    PyObject *words[] = {NULL, ready, zero, recipes};
+    PyObject *sent = PyObject_Vectorcall(get(making, SEND_EVENTS), words + 1, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    Py_ssize_t count = sent == NULL ? -1 : PyLong_AsSsize_t(sent);
+    Py_XDECREF(sent);
+    return count;
+}
+
+/* Make and send the requests of these connections: RequestMaking.send. */
+static int
+make_and_send(PyObject *making, PyObject *ready)
+{
+    long long now = clock_ns();
+    int timed = is_timed(making, PyList_GET_SIZE(ready), now);
+    Py_ssize_t sent = timed ? 0 : sent_by_step(making, ready, now);
+    if (timed < 0 || sent < 0)
+        return -1;
+    if (sent == PyList_GET_SIZE(ready))
+        return 0;
+    return told(PyObject_CallMethod(making, "send_at", "OLOn", ready, now, timed ? Py_True : Py_False, sent));
+}
+
+/* What follows when all was sent: the beat of Engine.flush, the timer, and what there is time for before it wakes. */
+static int
+go_on(PyObject *engine, long long woken, Py_ssize_t sent)
+{
+    PyObject *pauses = get(engine, PAUSES_OF), *recorder = get(engine, RECORDER_OF);
+    PyObject *wake_ns = get(get(engine, ARRIVALS_OF), WAKE_NS);
+    long long now = clock_ns(), spare = to_number(wake_ns) - woken;
+    int away = was_away(pauses, now);
+    if (away < 0
+        || (away ? told(PyObject_CallMethod(pauses, "beat", "LOn", now, get(engine, OUTSTANDING), sent))
+                 : note_beat(pauses, now))
+        || told(PyObject_CallOneArg(get(engine, ARM), wake_ns)))
+        return -1;
+    Py_ssize_t rows = PyList_GET_SIZE(get(recorder, ROWS));
+    if (get(recorder, FOLDING) == Py_None && rows < constants[PACED_BITE] && !(rows && spare > 1000000))
+        return 0;
+    return told(PyObject_CallMethod(engine, "spare", "L", spare));
+}
+
+const char wake_doc[] =
+    "wake(engine, now)\n--\n\n"
+    "See Arrivals._on_wake: release, make and send the events of an open phase that are due at `now`. False where nothing\n"
+    "was done, and Python must do all.";
+
+PyObject *
+wake(PyObject *module, PyObject *const *given, Py_ssize_t count)
+{
+    if (count != 2 || !is_known(given[0])) {
+        PyErr_SetString(PyExc_TypeError, "wake: wrong arguments");
+        return NULL;
+    }
+    PyObject *engine = given[0];
+    long long now = to_number(given[1]);
+    Due due;
+    int usual = !PyErr_Occurred() && find_due(engine, now, &due);
+    if (PyErr_Occurred())
+        return NULL;
+    if (!usual)
+        Py_RETURN_FALSE;
+    PyObject *block = Py_NewRef(get(get(engine, ARRIVALS_OF), BLOCK));
+    PyObject *ready = note_beat(get(engine, PAUSES_OF), now) ? NULL : released(engine, &due, given[1]);
+    Py_DECREF(block);
+    int failed = ready == NULL || make_and_send(get(engine, MAKING_OF), ready) || go_on(engine, now, due.count);
+    Py_XDECREF(ready);
+    return failed ? NULL : PyBool_FromLong(1);
+}
