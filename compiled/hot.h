@@ -104,13 +104,20 @@ holds(PyObject *value, int kind)
     return value != NULL && Py_IS_TYPE(value, kinds[kind]);
 }
 
+/* Whether it is of a kind, or of a class made of it. */
+static inline int
+is_of(PyObject *value, int kind)
+{
+    return value != NULL && kinds[kind] != NULL && PyObject_TypeCheck(value, kinds[kind]);
+}
+
 /* Whether it is an engine whose parts are of the kinds that are known. */
 static inline int
 is_known(PyObject *engine)
 {
-    return holds(engine, ENGINE) && holds(get(engine, ARRIVALS_OF), ARRIVALS) && holds(get(engine, POOL_OF), POOL)
-           && holds(get(engine, PAUSES_OF), PAUSES) && holds(get(engine, MAKING_OF), MAKING)
-           && holds(get(engine, RECORDER_OF), RECORDER);
+    return is_of(engine, ENGINE) && is_of(get(engine, ARRIVALS_OF), ARRIVALS) && is_of(get(engine, POOL_OF), POOL)
+           && is_of(get(engine, PAUSES_OF), PAUSES) && is_of(get(engine, MAKING_OF), MAKING)
+           && is_of(get(engine, RECORDER_OF), RECORDER);
 }
 
 static inline long long

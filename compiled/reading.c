@@ -360,7 +360,7 @@ const char drain_doc[] = "drain(transport)\n--\n\nSee SocketSet._drain, of a Dir
 PyObject *
 drain(PyObject *module, PyObject *transport)
 {
-    if (kinds[TRANSPORT] == NULL || !PyObject_TypeCheck(transport, kinds[TRANSPORT]) || !holds(get(transport, MEMO_OF), MEMO)
+    if (!is_of(transport, TRANSPORT) || !holds(get(transport, MEMO_OF), MEMO)
         || !PyDict_CheckExact(get(transport, TABLE)) || !PyList_CheckExact(get(transport, ANSWERS))) {
         PyErr_SetString(PyExc_TypeError, "drain: wrong arguments");
         return NULL;

@@ -177,14 +177,14 @@ const char wake_doc[] =
 PyObject *
 wake(PyObject *module, PyObject *const *given, Py_ssize_t count)
 {
-    if (count != 2 || !is_known(given[0])) {
+    if (count != 2) {
         PyErr_SetString(PyExc_TypeError, "wake: wrong arguments");
         return NULL;
     }
     PyObject *engine = given[0];
     long long now = to_number(given[1]);
     Due due;
-    int usual = !PyErr_Occurred() && find_due(engine, now, &due);
+    int usual = !PyErr_Occurred() && is_known(engine) && find_due(engine, now, &due);
     if (PyErr_Occurred())
         return NULL;
     if (!usual)

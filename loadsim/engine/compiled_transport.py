@@ -41,7 +41,7 @@ class CompiledTransport(DirectTransport):
     def _drain(self) -> None:
         _hot.drain(self)
 
-    def _seldom(self, looked: int, ready: tuple[int, int], ask: bool) -> None:  # noqa: FBT001 - called by C
+    def _seldom(self, looked: int, ready: tuple[int, int], ask: bool) -> None:
         """Read one socket, whatever is to be done with it."""
         self._read_all([ready], (looked, (ask,)))
 

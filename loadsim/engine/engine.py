@@ -126,7 +126,7 @@ class Engine:
         self._ready: list[Connection] = []
         """Connections whose event is to be made and sent."""
         self._of_user = [plan.phases[plan.unpack(s)[0]].model == "closed" for s in range(plan.strata)]
-        if step is not None and step.is_bound():
+        if step is not None and step.is_bound() and clock is monotonic_ns:  # which is its own
             self._arrivals.wake_by_step = partial(step.wake, self)
         self.start_ns = 0
         self._over: asyncio.Future[None] | None = None

@@ -80,7 +80,7 @@ class RequestMaking:
         else:
             self.send_at(ready, now, timed)
 
-    def send_at(self, ready: list[Connection], now: int, timed: bool, at: int = 0) -> None:  # noqa: FBT001 - called by C
+    def send_at(self, ready: list[Connection], now: int, timed: bool, at: int = 0) -> None:
         """As `send`, at `now`, from the connection number `at` on, by the compiled step as far as it can."""
         assert self._recipes is not None  # noqa: S101 - see `send`
         assert self._send_events is not None  # noqa: S101

@@ -36,8 +36,8 @@ _dumps = orjson.dumps
 BodyParts = tuple[
     int, list[int], list[CompiledTemplate | None], bytes, tuple[bytes, ...], dict[int, bytes], bytes, bytes
 ]
-"""The number of a block, its situations, their templates, the beginning of its ids, the last digits of all ids, and the times
-of `Renderer.times`."""
+"""The number of a block of events, their situations, the templates of these, the beginning of the block's ids, the last
+digits of all ids, and `Renderer.times`."""
 
 
 def _form(document: JsonValue) -> bytes:

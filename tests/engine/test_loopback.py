@@ -238,13 +238,13 @@ def test_turns_that_run_out_in_the_middle_of_a_batch_of_answers_go_on() -> None:
     asked: list[int] = []
 
     def ask(engine: Engine) -> None:
-        on_answers = engine.on_answers
+        go_on_after = engine._go_on_after
 
-        def asking(answers: Sequence[Ended]) -> None:
-            on_answers(answers)
+        def asking() -> None:
+            go_on_after()
             asked.append(sum(engine.planned))
 
-        engine.on_answers = asking  # type: ignore[method-assign]
+        engine._go_on_after = asking  # type: ignore[method-assign]
 
     with Server(Peer.requests) as server:
         of = scenario([{"connections": 32 * 512, "events": 600 * 512}], {"url": server.url, "timeout": "60s"})

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from loadsim.engine.request_batches import TIMED_EVERY, TIMED_APART_NS, RequestMaking
+from loadsim.engine.request_batches import TIMED_APART_NS, TIMED_EVERY, RequestMaking
 
 
 def timed(batches: int, each: int, apart_ns: int) -> int:

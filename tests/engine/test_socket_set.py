@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from loadsim.engine.resolved_endpoint import Wire
-from loadsim.engine.socket_set import _FEW, _ROUNDS, SocketSet
+from loadsim.engine.socket_set import FEW, ROUNDS, SocketSet
 
 
 class Looks(SocketSet[Any]):
@@ -22,11 +22,11 @@ class Looks(SocketSet[Any]):
         self.looks = 0
         self._numbers = iter(ready)
         self._answering = answering
-        self._epoll = SimpleNamespace(poll=self._poll)  # type: ignore[assignment]
+        self._poll = self._looked  # type: ignore[assignment]
         self.answered: list[Any] = []
         self.owner = SimpleNamespace(on_answers=self.answered.extend)
 
-    def _poll(self, *_: object) -> list[tuple[int, int]]:
+    def _looked(self, *_: object) -> list[tuple[int, int]]:
         self.looks += 1
         return [(fd, 1) for fd in range(next(self._numbers, 0))]
 
@@ -40,11 +40,11 @@ class Looks(SocketSet[Any]):
     [
         ([], True, 1),
         ([1, 1], True, 1),  # it is left to the loop
-        ([_FEW, 1], True, 1),
-        ([_FEW + 1, 0], True, 2),  # others may have become ready meanwhile
-        ([_FEW + 1, 1, 1], True, 2),
+        ([FEW, 1], True, 1),
+        ([FEW + 1, 0], True, 2),  # others may have become ready meanwhile
+        ([FEW + 1, 1, 1], True, 2),
         ([1, 1, 0], False, 3),  # a handshake goes on, or what was broken has last words
-        ([9] * 9, True, _ROUNDS),  # the loop has other things to do too
+        ([9] * 9, True, ROUNDS),  # the loop has other things to do too
     ],
 )
 async def test_after_few_answers_there_is_no_second_look(ready: list[int], answering: bool, looks: int) -> None:
