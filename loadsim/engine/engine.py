@@ -102,7 +102,7 @@ class Engine:
         self._arrivals = Arrivals(plan, pacer, clock, self, shard=shard, shards=shards)
         self._timeout_ns = target.timeout
         self._in_time_until = 0
-        """No answer is too late before that, ns of the clock; as of the last sweep."""
+        """No answer is too late before that, ns of the clock; as of the start, or the last sweep."""
         self._drain_ns = target.timeout if target.drain is None else target.drain
         self._reuse = target.reuse or NEVER
         self._drop = target.overflow == "drop"
@@ -140,6 +140,7 @@ class Engine:
         loop = asyncio.get_running_loop()
         self._over = loop.create_future()
         self.start_ns = self._samples.start_ns = start_ns
+        self._in_time_until = start_ns + self._timeout_ns
         self._transport.start(self)
         for policy in self._policies:
             policy.start(self)

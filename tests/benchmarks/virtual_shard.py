@@ -81,6 +81,23 @@ SMALL_WAYS: Mapping[str, Way] = {
     "small traced": Way(8, 16, 500, 500, {"connections": 16, "events": 1_500}, {"trace": {"sampled": "1%"}}),
     "small open": Way(4, 16, 500, 500, {"rate": "2000/s", "duration": "800ms"}),
     "small varied": Way(8, 16, 500, 500, {"connections": 16, "events": 1_500}, varied=True),
+    "small varied open": Way(4, 16, 500, 500, {"rate": "2000/s", "duration": "800ms"}, varied=True),
+    "small busy": Way(4, 4, 500, 500, {"rate": "50000/s", "duration": "40ms"}),
+    "small several": Way(
+        8,
+        16,
+        500,
+        500,
+        {},
+        {
+            "events": [{"type": TYPE}, {"type": "desktop.screenshot_tracking.captured"}],
+            "phases": [
+                {"name": "open", "rate": "20000/s", "duration": "50ms"},
+                {"name": "closed", "connections": 12, "events": 5_000, "duration": "1s", "record": False},
+                {"name": "open again", "rate": "2000/s", "duration": "50ms", "arrivals": "poisson"},
+            ],
+        },
+    ),
 }
 """For tests."""
 VARIED: Mapping[int, bytes] = {

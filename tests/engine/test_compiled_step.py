@@ -12,9 +12,18 @@ from typing import Any
 
 import pytest
 
+from tests.benchmarks.virtual_shard import SMALL_WAYS
 from tests.conftest import slow_but
 
 ROOT = Path(__file__).resolve().parents[2]
+BY_STEP = (
+    "direct_transport.py:DirectTransport.send_all",
+    "direct_transport.py:DirectTransport._read_all",
+    "engine.py:Engine._settle",
+    "engine.py:Engine.on_answers",
+    "outcome_rows.py:row_of",
+    "socket_set.py:SocketSet._drain",
+)
 
 pytestmark = pytest.mark.needs("gcc", "Python.h")
 
@@ -28,21 +37,36 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shard(way: str, directory: Path, *words: str) -> Any:
     """What a virtual shard says of itself."""
     surroundings = os.environ  # noqa: TID251 - a child's
-    environment = {**surroundings, "PYTHONPATH": str(ROOT), "LOADSIM_PURE": "0" if words else "1"}
+    environment = {**surroundings, "PYTHONPATH": str(ROOT), "LOADSIM_PURE": "0" if "--step" in words else "1"}
     command = [sys.executable, "-P", "-m", "tests.benchmarks.virtual_shard", way, "--watched", *words]
     done = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize(
-    "way", slow_but(["small traced", "small varied"], ["small closed", "small traced", "small open", "small varied"])
-)
+@pytest.mark.parametrize("way", slow_but(["small varied", "small several"], list(SMALL_WAYS)))
 def test_the_same_world_gives_the_same_rows_and_calls(way: str, directory: Path) -> None:
     pure = shard(way, directory)
     compiled = shard(way, directory, "--step", str(directory))
     assert pure["ended"] >= 1_000
     assert compiled == pure
+
+
+@pytest.mark.parametrize(
+    ("way", "functions"),
+    [
+        ("small closed", BY_STEP),
+        ("small open", (*BY_STEP, "arrivals.py:Arrivals._release", "engine.py:Engine.dispatch")),
+    ],
+)
+def test_what_is_usual_is_done_by_the_step(way: str, functions: tuple[str, ...], directory: Path) -> None:
+    """What the functions of Python execute that it stands in for: next to nothing."""
+    pure = shard(way, directory, "--opcodes")["opcodes"]
+    compiled = shard(way, directory, "--opcodes", "--step", str(directory))["opcodes"]
+    for function in functions:
+        name = f"engine/{function}"
+        assert pure[name] > 2_000
+        assert compiled.get(name, 0) < pure[name] / 20
 
 
 @pytest.mark.parametrize(("compiler", "works"), [("gcc", True), ("false", False)])
