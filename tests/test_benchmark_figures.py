@@ -118,7 +118,7 @@ def test_the_open_model_is_compared_within_a_round() -> None:
     assert found["cpu_us"] == {open_cost.CLOSED: 10.0, open_cost.FIXED: 14.0, open_cost.HALF: 20.0}
     assert found["rates"][open_cost.HALF] == 50_000
     assert list(open_cost.verdicts(found).values()) == [True, False]
-    assert "open at 50,000/s (half of capacity) | 20.00 µs | 1.40" in open_cost.section(found)
+    assert "open at 50,000/s (half of capacity) | 20.00 µs | 1.40" in open_cost.section([found])
 
 
 def test_two_shards_are_held_against_one_and_the_parent_against_its_limit() -> None:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from loadsim import __version__
+from loadsim.compiled_step import why_not
 from loadsim.launch.environment import environment as surroundings
 from loadsim.measure.timing_statistics import spread
 
@@ -99,6 +100,22 @@ def compared(before: str) -> Iterator[dict[str, Path]]:
         if not extract(before, Path(directory)):
             sys.exit(f"git has no commit {before} here")
         yield {"before": Path(directory), "now": ROOT}
+
+
+STEP = "compiled step"
+"""What figures that were taken with it are called."""
+
+
+def purity(pure: bool) -> dict[str, str]:
+    """What has a child leave the compiled step aside, or use it where it was built."""
+    return {"LOADSIM_PURE": "1" if pure else "0"}
+
+
+def paths() -> tuple[bool, ...]:
+    """Whether to measure without the compiled step: yes, and no where it was built."""
+    if why_not:
+        say(f"{STEP}: {why_not} (python setup.py build_ext --inplace)")
+    return (True,) if why_not else (True, False)
 
 
 def counting_environment(package: Path) -> dict[str, str]:

@@ -54,12 +54,18 @@ Meanwhile = Callable[["subprocess.Popen[bytes]"], None]
 
 
 def used(
-    cores: int | Iterable[int], words: Sequence[str], *, tree: Path = common.ROOT, meanwhile: Meanwhile | None = None
+    cores: int | Iterable[int],
+    words: Sequence[str],
+    *,
+    tree: Path = common.ROOT,
+    meanwhile: Meanwhile | None = None,
+    pure: bool = True,
 ) -> Used:
-    """What `loadsim run WORDS` takes, with the package of `tree`. Ends the program with its last words if it fails."""
+    """What `loadsim run WORDS` takes, with the package of `tree`; `pure`: without the compiled step. Ends the program
+    with its last words if it fails."""
     with tempfile.TemporaryDirectory(prefix="loadsim-bench-") as name:
         command = [sys.executable, "-P", "-m", "loadsim", "run", *words, "-q", "--out", name]
-        extra = {"PYTHONPATH": str(tree), "PYTHONHASHSEED": "0", "LOADSIM_PURE": "1"}
+        extra = {"PYTHONPATH": str(tree), "PYTHONHASHSEED": "0", **common.purity(pure)}
         log = Path(name) / "log"
         with log.open("wb") as file, common.running(common.pinned(cores, command), log=file, extra=extra) as process:
             trouble = ""

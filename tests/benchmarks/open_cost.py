@@ -4,7 +4,7 @@ The closed run goes as fast as it can over 64 connections. The open ones go at a
 closed one was found to do in this sitting. All send to the same nginx, which has a core of its own. In each round every
 way runs for FEW_S and for some seconds more, and the difference in the shard's CPU time is divided by the difference in
 events: start-up cancels out. Figures are medians of the rounds; a ratio is the median of the rounds' ratios. Every
-other round goes in reverse order. Part of `pacing`.
+other round goes in reverse order. Where the compiled step was built, all of it once more with that. Part of `pacing`.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ LIMIT = 1.3
 """How many times the closed model's cost an open event may cost."""
 
 
-def measure(cores: Cores, rounds: int, seconds: int) -> dict[str, Any]:
-    """The figures, as they are kept."""
+def measure(cores: Cores, rounds: int, seconds: int, *, pure: bool) -> dict[str, Any]:
+    """The figures, as they are kept; `pure`: without the compiled step."""
     with (
         tempfile.TemporaryDirectory(prefix="loadsim-bench-") as name,
         nginx.serving(Path(name), cores.target) as target,
@@ -36,7 +36,7 @@ def measure(cores: Cores, rounds: int, seconds: int) -> dict[str, Any]:
 
         def used(size: Sequence[str], length_s: int) -> event_cost.Used:
             words = (target.url("http"), *size, "-d", f"{length_s}s", "-e", common.EVENT, "-w", "1")
-            return event_cost.used(cores.generator, (*words, "--seed", str(SEED)))
+            return event_cost.used(cores.generator, (*words, "--seed", str(SEED)), pure=pure)
 
         closed = ("-c", str(CLOSED_CONNECTIONS))
         capacity = round(used(closed, CAPACITY_S).rate)
@@ -48,18 +48,20 @@ def measure(cores: Cores, rounds: int, seconds: int) -> dict[str, Any]:
                 few, many = used(ways[way], FEW_S), used(ways[way], FEW_S + seconds)
                 costs[way] = event_cost.per_event_us(few, many)
             found.append(costs)
-            common.say(f"cost, round {number + 1}: " + ", ".join(f"{way} {costs[way]:.2f} µs" for way in ways))
-    return document(capacity, found)
+            named = "cost" if pure else f"cost, {common.STEP}"
+            common.say(f"{named}, round {number + 1}: " + ", ".join(f"{way} {costs[way]:.2f} µs" for way in ways))
+    return document(capacity, found, pure=pure)
 
 
 def _open(rate: int) -> tuple[str, ...]:
     return ("-c", str(CONNECTIONS), "-r", f"{rate}/s")
 
 
-def document(capacity: int, rounds: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+def document(capacity: int, rounds: Sequence[Mapping[str, float]], *, pure: bool = True) -> dict[str, Any]:
     """Medians, ratios and all rounds; `capacity` is the closed model's rate per second, costs are in µs."""
     ratios = {way: event_cost.ratios(rounds, way, CLOSED) for way in (FIXED, HALF)}
     return {
+        "pure": pure,
         "capacity": capacity,
         "rates": {FIXED: RATE, HALF: capacity // 2},
         "cpu_us": {way: round(value, 3) for way, value in event_cost.medians(rounds).items()},
@@ -78,20 +80,25 @@ def verdicts(found: Mapping[str, Any]) -> dict[str, bool]:
 
 def _named(found: Mapping[str, Any], way: str) -> str:
     rate = f"at {found['rates'][way]:,}/s"
-    return f"{rate} (half of capacity)" if way == HALF else rate
+    named = f"{rate} (half of capacity)" if way == HALF else rate
+    return named if found["pure"] else f"{named}, {common.STEP},"
 
 
-def section(found: Mapping[str, Any]) -> str:
-    """The part of the page."""
-    lines = [("closed, as fast as it can", f"{found['cpu_us'][CLOSED]:.2f} µs", "1", "")]
-    for way, ratio in found["ratio"].items():
-        shown = (f"{ratio['median']:.2f}", f"{ratio['q1']:.2f} to {ratio['q3']:.2f}")
-        lines.append((f"open {_named(found, way)}", f"{found['cpu_us'][way]:.2f} µs", *shown))
-    told = (
-        f"One shard against nginx on another core, {len(found['rounds'])} rounds in turns. Closed: "
-        f"{CLOSED_CONNECTIONS} connections, {found['capacity']:,} events/s in this sitting. How each figure is taken "
-        "is told in `tests/benchmarks/open_cost.py`.\n"
+def section(costs: Sequence[Mapping[str, Any]]) -> str:
+    """The part of the page: a group of lines for each way of running."""
+    lines = []
+    for found in costs:
+        step = "" if found["pure"] else f", {common.STEP}"
+        closed = f"closed, {found['capacity']:,}/s{step}"
+        lines.append((closed, f"{found['cpu_us'][CLOSED]:.2f} µs", "1", ""))
+        for way, ratio in found["ratio"].items():
+            shown = (f"{ratio['median']:.2f}", f"{ratio['q1']:.2f} to {ratio['q3']:.2f}")
+            lines.append((f"open {_named(found, way).rstrip(',')}", f"{found['cpu_us'][way]:.2f} µs", *shown))
+    note = (
+        f"One shard against nginx on another core, {len(costs[0]['rounds'])} rounds in turns. Closed: "
+        f"{CLOSED_CONNECTIONS} connections, as fast as it can. How each figure is taken is in the text of "
+        "`tests/benchmarks/open_cost.py`.\n"
     )
     return "\n".join(
-        ("## CPU per event\n", told, common.table(("model", "CPU per event", "ratio", "quartiles"), lines))
+        ("## CPU per event\n", note, common.table(("model", "CPU per event", "ratio", "quartiles"), lines))
     )

@@ -7,8 +7,9 @@ every event and notes when it arrived (`pacing_run`). Each rate is run with cons
 
 How late any program is woken depends on kernel, hypervisor and neighbours. So at the rates of BEYOND_US a witness runs
 in turns with loadsim, on the same core, for the same due times: a timer and nothing else (`bare_timer`). What was asked
-of loadsim is asked beyond that witness; the absolute figures stand beside it. Several rounds, each with both, every
-other one in reverse order; lateness of either is the median of the rounds.
+of loadsim is asked beyond that witness; the absolute figures stand beside it. Where the compiled step was built, runs
+with it take turns with those without. Several rounds, each with all, every other one in reverse order; lateness of each
+is the median of the rounds.
 
 Gaps of arrivals are held against the exponential distribution where the mean gap is at least 1 ms, for in shorter ones
 tens of microseconds of jitter of generator, kernel and receiver are plainly seen; planned gaps at every rate.
@@ -20,7 +21,8 @@ from __future__ import annotations
 
 import argparse
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,24 +45,27 @@ Rows = Sequence[Mapping[str, Any]]
 # -- measuring ------------------------------------------------------------------------------------------------------
 
 
-def measure(cores: Cores, rate: int, arrivals: str, seconds: int, rounds: int) -> dict[str, Any]:
-    """The row of one rate: `rounds` runs with as many of the bare timer where it is held against that, else one run."""
-    runs, timers = [], []
+def measure(cores: Cores, rate: int, arrivals: str, seconds: int, rounds: int) -> list[dict[str, Any]]:
+    """The rows of one rate, without the compiled step and with it: `rounds` runs of each with as many of the bare timer
+    where it is held against that, else one run without it."""
+    timers = []
+    runs: dict[bool, list[dict[str, Any]]] = {pure: [] for pure in common.paths()}
 
-    def loadsim() -> None:
-        runs.append(pacing_run.run(cores, rate, arrivals, seconds))
+    def loadsim(pure: bool) -> None:
+        runs[pure].append(pacing_run.run(cores, rate, arrivals, seconds, pure=pure))
 
     def timer() -> None:
         dues = pacing_run.planned_dues(pacing_run.scenario_text("http://127.0.0.1:9/", rate, arrivals, seconds))
         timers.append(lateness_us(bare_timer.lateness(cores.generator, dues)))
 
     if rate not in BEYOND_US:
-        loadsim()
+        loadsim(True)
     else:
+        turns: list[Callable[[], None]] = [timer, *(partial(loadsim, pure) for pure in runs)]
         for number in range(rounds):
-            for turn in (loadsim, timer) if number % 2 else (timer, loadsim):
+            for turn in reversed(turns) if number % 2 else turns:
                 turn()
-    return row_of(rate, arrivals, runs, timers)
+    return [row_of(rate, arrivals, found, timers, pure=pure) for pure, found in runs.items() if found]
 
 
 def lateness_us(late_ns: Ints) -> dict[str, float]:
@@ -69,7 +74,7 @@ def lateness_us(late_ns: Ints) -> dict[str, float]:
     return {"p50": round(p50 / 1e3, 1), "p99": round(p99 / 1e3, 1), "max": round(high / 1e3, 1)}
 
 
-def row_of(rate: int, arrivals: str, runs: Rows, timers: Rows) -> dict[str, Any]:
+def row_of(rate: int, arrivals: str, runs: Rows, timers: Rows, *, pure: bool = True) -> dict[str, Any]:
     """Medians of lateness over the rounds; `beyond_us` is how much later than the bare timer's the lag p99 is."""
     lag, timer = _medians([run["lag_us"] for run in runs]), _medians(timers) if timers else None
     beyond = None
@@ -78,6 +83,7 @@ def row_of(rate: int, arrivals: str, runs: Rows, timers: Rows) -> dict[str, Any]
     return {
         "rate": rate,
         "arrivals": arrivals,
+        "pure": pure,
         "lag_us": lag,
         "bare_timer_us": timer,
         "beyond_us": beyond,
@@ -108,15 +114,16 @@ def verdicts(rows: Rows) -> dict[str, bool | None]:
 
     runs, poisson = runs_of(*ARRIVALS), runs_of("poisson")
     beyond = {
-        f"lag p99 at most {limit:g} µs above the bare timer's at {rate:,}/s, {arrivals}": every(
+        f"lag p99 at most {limit:g} µs above the bare timer's at {_named(rate, arrivals, pure=pure)}": every(
             [
                 row["beyond_us"] is not None and row["beyond_us"] <= limit
                 for row in rows
-                if (row["rate"], row["arrivals"]) == (rate, arrivals)
+                if (row["rate"], row["arrivals"], row["pure"]) == (rate, arrivals, pure)
             ]
         )
         for rate, limit in BEYOND_US.items()
         for arrivals in ARRIVALS
+        for pure in (True, False)
     }
     return {
         **beyond,
@@ -151,7 +158,7 @@ def markdown(found: Mapping[str, Any]) -> str:
             ),
             _lateness_table(found["rows"]),
             _delivery_table(found["rows"]),
-            open_cost.section(found["cost"]),
+            open_cost.section(found["costs"]),
             "## Asked and met\n",
             common.table(("asked", "met"), [(asked, answers[met]) for asked, met in found["verdicts"].items()]),
         )
@@ -175,8 +182,16 @@ def _lateness_table(rows: Rows) -> str:
         else:
             cells += [_us(row["bare_timer_us"][name]) for name in names]
             cells += [_us(row["beyond_us"]), _us(BEYOND_US[row["rate"]])]
-        lines.append((f"{row['rate']:,}/s {row['arrivals']}", *cells))
+        lines.append((_name_of(row), *cells))
     return common.table(head, lines)
+
+
+def _named(rate: int, arrivals: str, *, pure: bool) -> str:
+    return f"{rate:,}/s, {arrivals}" + ("" if pure else f", {common.STEP}")
+
+
+def _name_of(row: Mapping[str, Any]) -> str:
+    return _named(row["rate"], row["arrivals"], pure=row["pure"])
 
 
 def _us(value: float | None) -> str:
@@ -195,7 +210,7 @@ def _delivery_table(rows: Rows) -> str:
             for name in ("planned", "arrived")
         ]
         early = sum(run["early"] for run in row["runs"])
-        lines.append((f"{row['rate']:,}/s {row['arrivals']}", *rates, str(early), *tests))
+        lines.append((_name_of(row), *rates, str(early), *tests))
     return common.table(head, lines)
 
 
@@ -214,19 +229,22 @@ def main() -> None:
     rows = []
     for rate in given.rates:
         for arrivals in ARRIVALS:
-            row = measure(cores, rate, arrivals, given.seconds, given.rounds)
-            rows.append(row)
-            beyond = "" if row["beyond_us"] is None else f", {row['beyond_us']} µs above the bare timer's"
-            common.say(f"{rate:6,}/s {arrivals:8}  lag p99 {row['lag_us']['p99']} µs{beyond}")
-    cost = open_cost.measure(cores, given.rounds, given.cost_seconds)
+            for row in measure(cores, rate, arrivals, given.seconds, given.rounds):
+                rows.append(row)
+                beyond = "" if row["beyond_us"] is None else f", {row['beyond_us']} µs above the bare timer's"
+                common.say(f"{_name_of(row)}: lag p99 {row['lag_us']['p99']} µs{beyond}")
+    costs = [open_cost.measure(cores, given.rounds, given.cost_seconds, pure=pure) for pure in common.paths()]
     found = {
         "environment": common.environment(),
         "noise": common.noise_note([run["noise"] for row in rows for run in row["runs"]]),
         "seconds": given.seconds,
         "rounds": given.rounds,
         "rows": rows,
-        "cost": cost,
-        "verdicts": {**verdicts(rows), **open_cost.verdicts(cost)},
+        "costs": costs,
+        "verdicts": {
+            **verdicts(rows),
+            **{asked: met for cost in costs for asked, met in open_cost.verdicts(cost).items()},
+        },
     }
     text = markdown(found)
     print(text)

@@ -87,8 +87,9 @@ def planned_dues(scenario: str) -> Ints:
     return np.concatenate([np.array(block.due, np.int64) for block in plan.blocks(0)])
 
 
-def run(cores: Cores, rate: int, arrivals: str, seconds: int) -> dict[str, Any]:
-    """One run, as its row of figures. Raises SystemExit with the tool's last words when it fails."""
+def run(cores: Cores, rate: int, arrivals: str, seconds: int, *, pure: bool) -> dict[str, Any]:
+    """One run, as its row of figures; `pure`: without the compiled step. Raises SystemExit with the tool's last words when
+    it fails."""
     port = common.free_port()
     with (
         tempfile.TemporaryDirectory(prefix="loadsim-bench-") as name,
@@ -103,7 +104,7 @@ def run(cores: Cores, rate: int, arrivals: str, seconds: int) -> dict[str, Any]:
                 cores.generator, common.loadsim("run", str(scenario), "-q", "--out", name, "--json", str(kept))
             ),
             cwd=common.ROOT,
-            env=common.child_environment(),
+            env=common.child_environment(common.purity(pure)),
             capture_output=True,
             text=True,
             check=False,
