@@ -252,6 +252,7 @@ FUNCTION(arm);
 FUNCTION(bodies);
 FUNCTION(sha256_state);
 FUNCTION(lines);
+FUNCTION(code);
 PyObject *row_of(PyObject *module, PyObject *const *given, Py_ssize_t count, PyObject *names);
 extern const char row_of_doc[];
 PyObject *is_bound(PyObject *module, PyObject *ignored);

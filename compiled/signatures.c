@@ -110,6 +110,30 @@ is_key(PyObject *inner, PyObject *outer)
     return sha.init != NULL && is_state(inner) && is_state(outer);
 }
 
+const char code_doc[] =
+    "code(inner, outer, event_id, body)\n--\n\n"
+    "The HMAC of `body` in hex, as text. `event_id` is not signed: it is there since every code is asked for with one.";
+
+PyObject *
+code(PyObject *module, PyObject *const *given, Py_ssize_t count)
+{
+    Py_buffer body;
+    if (count != 4 || !is_key(given[0], given[1])) {
+        PyErr_SetString(PyExc_TypeError, "code: wrong arguments");
+        return NULL;
+    }
+    if (PyObject_GetBuffer(given[3], &body, PyBUF_SIMPLE))
+        return NULL;
+    State states[2];
+    memcpy(&states[0], PyBytes_AS_STRING(given[0]), sizeof *states);
+    memcpy(&states[1], PyBytes_AS_STRING(given[1]), sizeof *states);
+    PyObject *text = PyUnicode_New(CODE, 127);
+    if (text != NULL)
+        code_of((char *)PyUnicode_1BYTE_DATA(text), body.buf, (size_t)body.len, &states[0], &states[1]);
+    PyBuffer_Release(&body);
+    return text;
+}
+
 const char lines_doc[] = "lines(bodies, inner, outer, head)\n--\n\nSee MessageMac.lines; `inner`, `outer`: states.";
 
 PyObject *

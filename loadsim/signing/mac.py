@@ -141,6 +141,8 @@ class MessageMac:
         return self._made(timestamp)[1]
 
     def _made(self, timestamp: bytes) -> _Last:
+        if _compiled is not None and self._states is not None:
+            return timestamp, functools.partial(_compiled.code, *self.states_at(timestamp)), None
         lead, outer_copy, encode = self._lead_at(timestamp), self._outer, self._encode
         middle = None if self._middle is None else timestamp.join(self._middle)
         tail, parts = timestamp.join(self._tail), self._parts

@@ -88,8 +88,8 @@ def planned_dues(scenario: str) -> Ints:
 
 
 def run(cores: Cores, rate: int, arrivals: str, seconds: int, *, pure: bool) -> dict[str, Any]:
-    """One run, as its row of figures; `pure`: without the compiled step. Raises SystemExit with the tool's last words when
-    it fails."""
+    """One run, as its row of figures; `pure`: without the compiled step. Raises SystemExit with the tool's last words
+    when it fails."""
     port = common.free_port()
     with (
         tempfile.TemporaryDirectory(prefix="loadsim-bench-") as name,
