@@ -253,6 +253,7 @@ FUNCTION(bodies);
 FUNCTION(sha256_state);
 FUNCTION(lines);
 FUNCTION(code);
+FUNCTION(read_head);
 PyObject *row_of(PyObject *module, PyObject *const *given, Py_ssize_t count, PyObject *names);
 extern const char row_of_doc[];
 PyObject *is_bound(PyObject *module, PyObject *ignored);

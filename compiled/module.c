@@ -13,6 +13,7 @@ static PyMethodDef methods[] = {
     {"bodies", (PyCFunction)(void (*)(void))bodies, METH_FASTCALL, bodies_doc},
     {"find_sha256", find_sha256, METH_NOARGS, find_sha256_doc},
     {"sha256_state", (PyCFunction)(void (*)(void))sha256_state, METH_FASTCALL, sha256_state_doc},
+    {"read_head", (PyCFunction)(void (*)(void))read_head, METH_FASTCALL, read_head_doc},
     {"code", (PyCFunction)(void (*)(void))code, METH_FASTCALL, code_doc},
     {"lines", (PyCFunction)(void (*)(void))lines, METH_FASTCALL, lines_doc},
     {"row_of", (PyCFunction)(void (*)(void))row_of, METH_FASTCALL | METH_KEYWORDS, row_of_doc},

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 
+from loadsim.compiled_step import step
 from loadsim.receiver.answer_choice import TRANSFER_CODING, HeaderNames
 
 MOST_HEADS = 4
@@ -32,22 +34,33 @@ _Head = tuple[Callable[[bytes], re.Match[bytes] | None], tuple[str, ...], tuple[
 is none), the target."""
 
 
+_Shape = tuple[tuple[bytes, ...], bytes, tuple[str, ...], str]
+"""The same for the compiled step: the text before each value and behind the last, what each value is, the keys of the
+needed headers ("" for others), the target."""
+_SKIPPED, _NEEDED, _LENGTH, _ID = b"-nli"
+
+
 class KnownHeads:
     """The heads that one worker knows, at most `room`.
 
     `names` as the engine's, with FRAMING_HEADERS; `max_body`: bytes of a body that are accepted.
     """
 
-    __slots__ = ("_heads", "_max_body", "_names", "_room")
+    __slots__ = ("_heads", "_max_body", "_names", "_room", "_shapes", "read")
 
     def __init__(self, names: HeaderNames, max_body: int, room: int = MOST_HEADS) -> None:
         self._names = names
         self._max_body = max_body
         self._room = room
         self._heads: list[_Head] = []
+        self._shapes: list[_Shape] = []
+        self.read: Callable[[bytes], Known | None] = (
+            self._read if step is None else partial(step.read_head, self._shapes, max_body)
+        )
+        """One whole request with a known head; None when what is given is anything else."""
 
-    def read(self, data: bytes) -> Known | None:
-        """One whole request with a known head; None when `data` is anything else."""
+    def _read(self, data: bytes) -> Known | None:
+        """See `read`."""
         for match, keys, groups, apart, target in self._heads:
             found = match(data)
             if found is not None:
@@ -78,6 +91,7 @@ class KnownHeads:
             and _NOT_KNOWN.isdisjoint(lower)
         ):
             self._heads.append(self._head(first, spellings, target.decode()))
+            self._shapes.append(self._shape(first, spellings, target.decode()))
 
     def _head(self, first: bytes, spellings: list[bytes], target: str) -> _Head:
         pattern, apart = re.escape(first + b"\r\n"), 0
@@ -95,3 +109,13 @@ class KnownHeads:
         body = 1 + len(needed) + bool(apart)
         compiled = re.compile(pattern + rb"\r\n(.*)", re.DOTALL)
         return compiled.match, tuple(needed), (*needed.values(), body), apart, target
+
+    def _shape(self, first: bytes, spellings: list[bytes], target: str) -> _Shape:
+        names = [self._names[spelling] for spelling in spellings]
+        kinds = {None: _ID, "": _SKIPPED, LENGTH: _LENGTH}
+        texts = (
+            first + b"\r\n" + spellings[0] + b": ",
+            *(b"\r\n" + name + b": " for name in spellings[1:]),
+            b"\r\n\r\n",
+        )
+        return texts, bytes(kinds.get(name, _NEEDED) for name in names), tuple(name or "" for name in names), target

@@ -69,15 +69,62 @@ def test_what_is_usual_is_done_by_the_step(way: str, functions: tuple[str, ...],
         assert compiled.get(name, 0) < pure[name] / 20
 
 
-@pytest.mark.parametrize(("compiler", "works"), [("gcc", True), ("false", False)])
-def test_a_build_that_was_asked_for_works_or_fails(compiler: str, works: bool, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The step as users have it."""
+    return build(tmp_path_factory.mktemp("built"))
+
+
+def build(into: Path, compiler: str = "gcc") -> Path:
+    """Build the step. Raises CalledProcessError."""
     surroundings = os.environ  # noqa: TID251 - a child's
-    words = ("-q", "build_ext", "--build-lib", str(tmp_path), "--build-temp", str(tmp_path), "--force")
+    words = ("-q", "build_ext", "--build-lib", str(into), "--build-temp", str(into / "temp"), "--force")
     command = [sys.executable, "setup.py", *words]
     environment = {**surroundings, "CC": compiler}
+    subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    return next(into.rglob("_hot*.so"))
+
+
+WITH_STEP = """\
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("loadsim._hot", sys.argv[1])
+step = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(step)
+sys.modules["loadsim._hot"] = step
+import pytest
+from loadsim.compiled_step import why_not
+ignored = "-Wignore::pytest.PytestAssertRewriteWarning"  # the package is there before its plugin is
+sys.exit(why_not or pytest.main(["-q", "-p", "no:xdist", "-p", "no:cacheprovider", ignored, *sys.argv[2:]]))
+"""
+
+
+@pytest.mark.parametrize(
+    "tests",
+    slow_but(
+        ["signing/test_mac.py", "receiver/test_known_heads.py", "engine/test_pacer.py"],
+        [
+            *("signing/test_mac.py", "receiver/test_known_heads.py", "engine/test_pacer.py"),
+            *("engine/test_engine.py", "engine/test_loopback.py", "engine/test_hostile.py", "engine/test_cycles.py"),
+            *("engine/test_receive_stamps.py", "signing/test_verify.py"),
+        ],
+    ),
+)
+def test_the_tests_of_what_it_stands_in_for_pass_with_it(tests: str, built: Path) -> None:
+    environment = {**os.environ, "LOADSIM_PURE": "0", "PYTHONPATH": str(ROOT)}  # noqa: TID251 - a child's
+    command = [sys.executable, "-P", "-c", WITH_STEP, str(built), str(ROOT / "tests" / tests)]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert (done.returncode == 0) == works, done.stderr
-    assert bool(list(tmp_path.rglob("_hot*.so"))) == works
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout
+
+
+@pytest.mark.parametrize(("compiler", "works"), [("gcc", True), ("false", False)])
+def test_a_build_that_was_asked_for_works_or_fails(compiler: str, works: bool, tmp_path: Path) -> None:
+    if works:
+        assert build(tmp_path, compiler).exists()
+        return
+    with pytest.raises(subprocess.CalledProcessError):
+        build(tmp_path, compiler)
+    assert not list(tmp_path.rglob("_hot*.so"))
 
 
 def test_without_being_asked_nothing_is_compiled(tmp_path: Path) -> None:

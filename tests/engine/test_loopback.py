@@ -400,6 +400,7 @@ def test_an_answer_behind_the_timeout_is_a_timeout_without_a_sweep(
         peer.send(OK[:-1])
         for connection in engines[0]._transport.connections():
             connection.slot_ns -= 3600 * NS_PER_S
+        engines[0]._in_time_until -= 3600 * NS_PER_S
         peer.send(OK[-1:])
         peer.until_closed()
 
