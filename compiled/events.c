@@ -106,10 +106,12 @@ send_events(PyObject *module, PyObject *const *given, Py_ssize_t count)
         if (event == NULL || !is_event(event))
             break;
         Py_INCREF(connection);
+        Py_INCREF(event);
         Py_ssize_t size = made(&all, event, room);
         int failed = size > 0 && send_request(connection, over_tls, room, size);
+        Py_DECREF(event);
         Py_DECREF(connection);
-        if (size < 0)
+        if (size < 0 && PyErr_ExceptionMatches(PyExc_Exception))
             PyErr_Clear(); /* Python makes it, and sees what is wrong */
         if (failed || size <= 0)
             break;

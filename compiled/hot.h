@@ -18,6 +18,8 @@
 #include <string.h>
 #include <time.h>
 
+#define CHUNK 16384 /* The most that is read at once. */
+
 /* -- members of Python objects ------------------------------------------------------------------------------------ */
 
 enum { CONNECTION, READER, MEMO, TLS, ENGINE, ARRIVALS, POOL, PAUSES, MAKING, RECIPES, RECORDER, TRANSPORT, KINDS };
@@ -111,13 +113,22 @@ is_of(PyObject *value, int kind)
     return value != NULL && kinds[kind] != NULL && PyObject_TypeCheck(value, kinds[kind]);
 }
 
-/* Whether it is an engine whose parts are of the kinds that are known. */
+static inline int
+is_list(PyObject *value)
+{
+    return value != NULL && PyList_CheckExact(value);
+}
+
+/* Whether it is an engine, and none made of it that does things in another way, whose parts are as expected. */
 static inline int
 is_known(PyObject *engine)
 {
-    return is_of(engine, ENGINE) && is_of(get(engine, ARRIVALS_OF), ARRIVALS) && is_of(get(engine, POOL_OF), POOL)
+    return holds(engine, ENGINE) && is_of(get(engine, ARRIVALS_OF), ARRIVALS) && is_of(get(engine, POOL_OF), POOL)
            && is_of(get(engine, PAUSES_OF), PAUSES) && is_of(get(engine, MAKING_OF), MAKING)
-           && is_of(get(engine, RECORDER_OF), RECORDER);
+           && is_of(get(engine, RECORDER_OF), RECORDER) && is_list(get(get(engine, RECORDER_OF), ROWS))
+           && is_list(get(engine, READY)) && is_list(get(engine, POLICIES)) && is_list(get(engine, OF_USER))
+           && is_list(get(get(engine, ARRIVALS_OF), PLANNED)) && get(engine, IDLE) != NULL
+           && PyDict_CheckExact(get(engine, IDLE));
 }
 
 static inline long long

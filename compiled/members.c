@@ -108,6 +108,10 @@ bind_types(PyObject *module, PyObject *given)
         constants[i] = to_number(PyTuple_GET_ITEM(numbers, i));
     if (PyErr_Occurred())
         return NULL;
+    if (constants[SMALL] < 1 || constants[CHUNK_SIZE] < constants[SMALL] || constants[CHUNK_SIZE] > CHUNK) {
+        PyErr_SetString(PyExc_ValueError, "bind: sizes of reads");
+        return NULL;
+    }
     for (int kind = 0; kind < KINDS; kind++) {
         PyObject *type = PyTuple_GET_ITEM(types, kind);
         if (!PyType_Check(type)) {

@@ -156,7 +156,17 @@ instant_of(PyObject *answer)
     return PyTuple_CheckExact(answer) && PyTuple_GET_SIZE(answer) == 3 ? to_number(PyTuple_GET_ITEM(answer, 2)) : -1;
 }
 
-/* The answers of one look at the sockets: Engine.on_answers. 1; 0 where nothing was done, and Python must do all. */
+/* A pause that was found meanwhile is told as Engine.on_answers tells it. */
+static int
+beat_after(PyObject *engine)
+{
+    return get(get(engine, PAUSES_OF), RECOVERING) == Py_False
+               ? 0
+               : told(PyObject_CallMethod(engine, "_beat", "L", clock_ns()));
+}
+
+/* The answers of one look at the sockets: Engine.on_answers. 1; 0 where nothing was done, and Python must do all; -1 with
+ * an exception. */
 int
 settle_all(PyObject *engine, PyObject *answers)
 {
@@ -188,10 +198,10 @@ settle_all(PyObject *engine, PyObject *answers)
         PyObject *rest = PyList_GetSlice(answers, done, size);
         int failed = rest == NULL || told(PyObject_CallMethod(engine, "_settle", "O", rest));
         Py_XDECREF(rest);
-        return failed ? -1 : 1;
+        return failed || beat_after(engine) ? -1 : 1;
     }
     if ((PyList_GET_SIZE(all.ready) || PyList_GET_SIZE(all.rows) >= constants[BITE])
              && told(PyObject_CallMethod(engine, "_go_on_after", NULL)))
         return -1;
-    return 1;
+    return beat_after(engine) ? -1 : 1;
 }

@@ -6,7 +6,6 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#define CHUNK 16384 /* The most that is read at once. */
 #define MOST_READY 1024 /* Sockets that are looked at together. */
 
 /* One look at the sockets of a transport. `ahead_ns`: by how much the wall clock is ahead of ours, where that is known. */

@@ -68,21 +68,24 @@ release(PyObject *engine, const Due *due, Py_ssize_t at, PyObject *woken, PyObje
 {
     PyObject *arrivals = get(engine, ARRIVALS_OF), *planned = get(arrivals, PLANNED);
     PyObject *stratum = PyList_GET_ITEM(due->strata, at), *instant = NULL, *event = NULL;
-    PyObject *item = PyObject_CallNoArgs(get(engine, TAKE_IDLE));
     long long number = to_number(stratum);
-    int failed = -1;
-    if (item == NULL || !PyTuple_CheckExact(item) || !Py_IS_TYPE(PyTuple_GET_ITEM(item, 0), kinds[CONNECTION])
-        || number < 0 || number >= PyList_GET_SIZE(planned)) {
+    if (number < 0 || number >= PyList_GET_SIZE(planned)) {
         if (!PyErr_Occurred())
-            PyErr_SetString(PyExc_TypeError, "wake: no idle connection, or no stratum");
+            PyErr_SetString(PyExc_ValueError, "wake: no stratum");
+        return -1;
+    }
+    PyObject *item = PyObject_CallNoArgs(get(engine, TAKE_IDLE));
+    int failed = -1;
+    if (item == NULL || !PyTuple_CheckExact(item) || !Py_IS_TYPE(PyTuple_GET_ITEM(item, 0), kinds[CONNECTION])) {
+        if (!PyErr_Occurred())
+            PyErr_SetString(PyExc_TypeError, "wake: no idle connection");
         goto end;
     }
-    PyObject *connection = PyTuple_GET_ITEM(item, 0);
+    PyObject *connection = PyTuple_GET_ITEM(item, 0), *counted;
     instant = PyLong_FromLongLong(number_of(arrivals, START_NS) + to_number(PyList_GET_ITEM(due->dues, at)));
     event = instant == NULL ? NULL : PyTuple_Pack(4, PyList_GET_ITEM(due->indexes, at), stratum, instant, woken);
-    PyObject *counted = PyLong_FromLongLong(to_number(PyList_GET_ITEM(planned, number)) + 1);
-    if (event == NULL || counted == NULL || PyList_SetItem(planned, number, counted)
-        || PyList_Append(ready, connection))
+    if (event == NULL || (counted = PyLong_FromLongLong(to_number(PyList_GET_ITEM(planned, number)) + 1)) == NULL
+        || PyList_SetItem(planned, number, counted) || PyList_Append(ready, connection))
         goto end;
     put(connection, EVENT, Py_NewRef(event));
     put(connection, SLOT_NS, Py_NewRef(woken));
@@ -147,7 +150,7 @@ make_and_send(PyObject *making, PyObject *ready)
         return -1;
     if (sent == PyList_GET_SIZE(ready))
         return 0;
-    return told(PyObject_CallMethod(making, "send_at", "OLOn", ready, now, timed ? Py_True : Py_False, sent));
+    return told(PyObject_CallMethod(making, "send_at", "OLOn", ready, now, timed ? Py_True : Py_False, timed ? -1 : sent));
 }
 
 /* What follows when all was sent: the beat of Engine.flush, the timer, and what there is time for before it wakes. */
@@ -155,13 +158,15 @@ static int
 go_on(PyObject *engine, long long woken, Py_ssize_t sent)
 {
     PyObject *pauses = get(engine, PAUSES_OF), *recorder = get(engine, RECORDER_OF);
-    PyObject *wake_ns = get(get(engine, ARRIVALS_OF), WAKE_NS);
+    PyObject *wake_ns = Py_NewRef(get(get(engine, ARRIVALS_OF), WAKE_NS));
     long long now = clock_ns(), spare = to_number(wake_ns) - woken;
     int away = was_away(pauses, now);
-    if (away < 0
-        || (away ? told(PyObject_CallMethod(pauses, "beat", "LOn", now, get(engine, OUTSTANDING), sent))
-                 : note_beat(pauses, now))
-        || told(PyObject_CallOneArg(get(engine, ARM), wake_ns)))
+    int failed = away < 0
+                 || (away ? told(PyObject_CallMethod(pauses, "beat", "LOn", now, get(engine, OUTSTANDING), sent))
+                          : note_beat(pauses, now))
+                 || told(PyObject_CallOneArg(get(engine, ARM), wake_ns));
+    Py_DECREF(wake_ns);
+    if (failed)
         return -1;
     Py_ssize_t rows = PyList_GET_SIZE(get(recorder, ROWS));
     if (get(recorder, FOLDING) == Py_None && rows < constants[PACED_BITE] && !(rows && spare > 1000000))

@@ -38,8 +38,8 @@ MakeAll = Callable[[Sequence[int], int], Sequence[Request]]
 Recipe = tuple[Any, ...]
 """What the compiled step makes genuine requests of: `EventSource.parts_at` and `Signer.parts_at`."""
 RecipeAt = Callable[[int], Recipe]
-"""Wall clock in ns since 1970 -> the recipe of that millisecond. It is of use until its events' block of random numbers
-ends, or a body of another time is made."""
+"""Wall clock in ns since 1970 -> the recipe of that millisecond. It must not be used after a body of
+another time was made; it knows the events of one block of random numbers."""
 Sign = Callable[[bytes, int, int], SignedRequest]
 """(body, wall clock in ns since 1970, index) -> the signed request with this body."""
 Secrets = Literal["old", "both", "new"]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from operator import length_hint
 from typing import Protocol
 
+from loadsim.compiled_step import step
 from loadsim.engine.pacer import Clock, Pacer
 from loadsim.model import NS_PER_MS
 from loadsim.plan import ArrivalBlock, Plan, PlannedPhase, share_of
@@ -51,20 +52,21 @@ USERS_AT_ONCE = 512
 class Arrivals:
     """The events of one shard as they fall due. Times in ns of the clock."""
 
-    __slots__ = (  # what the compiled step reaches
-        "__dict__",
-        "_block",
-        "_phase_end",
-        "_planned",
-        "_position",
-        "_turns",
-        "_users",
-        "_users_wanted",
-        "_wake_ns",
-        "closed",
-        "start_ns",
-        "stopped_ns",
-    )
+    if step is not None:
+        __slots__ = (  # what the compiled step reaches
+            "__dict__",
+            "_block",
+            "_phase_end",
+            "_planned",
+            "_position",
+            "_turns",
+            "_users",
+            "_users_wanted",
+            "_wake_ns",
+            "closed",
+            "start_ns",
+            "stopped_ns",
+        )
 
     def __init__(
         self, plan: Plan, pacer: Pacer, clock: Clock, dispatcher: Dispatcher, *, shard: int = 0, shards: int = 1
@@ -73,7 +75,7 @@ class Arrivals:
         self._dispatch = dispatcher.dispatch
         self._shard, self._shards = shard, shards
         self.wake_by_step: Callable[[int], bool] | None = None
-        """Does all that `_on_wake` would at this instant, and is true; or does nothing."""
+        """Does all that `_on_wake` would do at this instant and returns True; or does nothing and returns False."""
         self._pool = share_of(plan.scenario.target.connections, shard, shards)
         self._planned = [0] * plan.strata
         self.start_ns = 0

@@ -1,6 +1,6 @@
 """The types whose members the compiled step reaches, and the numbers that it shares with them.
 
-The step finds a member by its place in the object, so that those it needs are in `__slots__`. It refuses types that are
+The step finds a member by its place in the object, so those it needs are in `__slots__`. It refuses types that are
 not as it expects.
 """
 

@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Collection
 
+from loadsim.compiled_step import step
 from loadsim.engine.arrivals import Waiting
 from loadsim.engine.pacer import Clock
 from loadsim.engine.policy_interface import Gatherer
@@ -29,14 +30,15 @@ class ConnectionPool:
     `idle` and `queue` are the same objects for as long as the pool is: the engine looks at them for every event.
     """
 
-    __slots__ = (  # what the compiled step reaches
-        "__dict__",
-        "_gatherer",
-        "_saturated_since",
-        "limit",
-        "on_empty",
-        "open_count",
-    )
+    if step is not None:
+        __slots__ = (  # what the compiled step reaches
+            "__dict__",
+            "_gatherer",
+            "_saturated_since",
+            "limit",
+            "on_empty",
+            "open_count",
+        )
 
     def __init__(
         self, transport: Transport, clock: Clock, fire: Fire, unsent: Unsent, gatherer: Gatherer | None

@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from loadsim.compiled_step import step
 from loadsim.engine.delivery_headers import DeliveryHeaders, line
 from loadsim.engine.direct_connection import CHUNK, DirectConnection
 from loadsim.engine.endpoint_socket import IN, READY
@@ -41,7 +42,8 @@ class _Framings(dict[int, bytes]):
 class DirectTransport(SocketSet[DirectConnection]):
     """See Transport and ConnectionSet."""
 
-    __slots__ = ("_varied", "memo")  # what the compiled step reaches
+    if step is not None:
+        __slots__ = ("_varied", "memo")  # what the compiled step reaches
 
     name = "direct"
     makes_cycles = False

@@ -46,26 +46,27 @@ _TIMELESS = (ERROR_BASE + ErrorKind.internal, ERROR_BASE + ErrorKind.connect_tim
 class Engine:
     """One shard of one run on the running loop."""
 
-    __slots__ = (  # what the compiled step reaches
-        "__dict__",
-        "_arm",
-        "_arrivals",
-        "_idle",
-        "_in_time_until",
-        "_of_user",
-        "_outstanding",
-        "_pauses",
-        "_policy_of",
-        "_pool",
-        "_queue",
-        "_ready",
-        "_requests",
-        "_reuse",
-        "_take_idle",
-        "_timeout_ns",
-        "looked_ns",
-        "recorder",
-    )
+    if step is not None:
+        __slots__ = (  # what the compiled step reaches
+            "__dict__",
+            "_arm",
+            "_arrivals",
+            "_idle",
+            "_in_time_until",
+            "_of_user",
+            "_outstanding",
+            "_pauses",
+            "_policy_of",
+            "_pool",
+            "_queue",
+            "_ready",
+            "_requests",
+            "_reuse",
+            "_take_idle",
+            "_timeout_ns",
+            "looked_ns",
+            "recorder",
+        )
 
     def __init__(
         self,
@@ -102,7 +103,8 @@ class Engine:
         self._arrivals = Arrivals(plan, pacer, clock, self, shard=shard, shards=shards)
         self._timeout_ns = target.timeout
         self._in_time_until = 0
-        """No answer is too late before that, ns of the clock; as of the start, or the last sweep."""
+        """No answer is too late before that, ns of the clock; as of the start, the last sweep, or answers that were
+        noticed late."""
         self._drain_ns = target.timeout if target.drain is None else target.drain
         self._reuse = target.reuse or NEVER
         self._drop = target.overflow == "drop"
@@ -126,7 +128,7 @@ class Engine:
         self._ready: list[Connection] = []
         """Connections whose event is to be made and sent."""
         self._of_user = [plan.phases[plan.unpack(s)[0]].model == "closed" for s in range(plan.strata)]
-        if step is not None and step.is_bound() and clock is monotonic_ns:  # which is its own
+        if step is not None and step.is_bound() and clock is monotonic_ns:  # the step reads that clock itself
             self._arrivals.wake_by_step = partial(step.wake, self)
         self.start_ns = 0
         self._over: asyncio.Future[None] | None = None

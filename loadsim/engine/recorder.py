@@ -10,6 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
+from loadsim.compiled_step import step
 from loadsim.engine.outcome_rows import table_of
 from loadsim.measure.hdr import Ints
 from loadsim.measure.tally import Tally
@@ -36,7 +37,8 @@ class Recorder:
     extends, by (stratum, due, ns) and (stratum, due, connect ns, tls ns).
     """
 
-    __slots__ = ("__dict__", "_folding", "rows")  # what the compiled step reaches
+    if step is not None:
+        __slots__ = ("__dict__", "_folding", "rows")  # what the compiled step reaches
 
     def __init__(self, tally: Tally, logs: Sequence[Log] = (), lateness: LatenessTally | None = None) -> None:
         """`lateness`: also gets every event."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from loadsim.cases import RequestMaker
+from loadsim.compiled_step import step
 from loadsim.engine.arrivals import Waiting
 from loadsim.engine.pacer import Clock
 from loadsim.engine.recorder import Recorder
@@ -25,14 +26,15 @@ class RequestMaking:
     `epoch_ns`: what dates requests in place of the wall clock, with the planned time of their event.
     """
 
-    __slots__ = (  # what the compiled step reaches
-        "__dict__",
-        "_recipes",
-        "_send_events",
-        "_timed_ns",
-        "_untimed",
-        "wall_offset",
-    )
+    if step is not None:
+        __slots__ = (  # what the compiled step reaches
+            "__dict__",
+            "_recipes",
+            "_send_events",
+            "_timed_ns",
+            "_untimed",
+            "wall_offset",
+        )
 
     def __init__(
         self,
@@ -49,7 +51,7 @@ class RequestMaking:
         send_events: SendEvents | None = None,
     ) -> None:
         """`planned_time`: of an event's index and due time, ns since the start. `failed`: takes a connection whose
-        event cannot be made. `send_events`: None also where the maker makes other requests meanwhile."""
+        event cannot be made. `send_events`: None also where policies make requests with the same maker."""
         self._send_all, self._send_events = send_all, send_events
         self._recipes = maker.recipes() if send_events is not None and epoch_ns is None else None
         self._makers = [maker.maker_of(stratum) for stratum in range(plan.strata)]
@@ -80,22 +82,31 @@ class RequestMaking:
         else:
             self.send_at(ready, now, timed)
 
-    def send_at(self, ready: list[Connection], now: int, timed: bool, at: int = 0) -> None:
-        """As `send`, at `now`, from the connection number `at` on, by the compiled step as far as it can."""
+    def send_at(self, ready: list[Connection], now: int, timed: bool, sent: int = -1) -> None:
+        """As `send`, at `now`, by the compiled step as far as it can. `sent`: it has sent so many and stopped there;
+        -1: it was not asked yet."""
         assert self._recipes is not None  # noqa: S101 - see `send`
         assert self._send_events is not None  # noqa: S101
+        at = max(sent, 0)
         if timed:
-            self._send_all(self._made(ready[:1], now, timed=True))
-            self._recipes.clear()
+            self._send_by_python(ready[:1], now, timed=True)
             at = 1
         while at < len(ready):
-            sent = self._send_events(ready, at, self._recipes.at(now + self.wall_offset))
-            at += sent
-            if at < len(ready):  # the first of a block of random numbers, or of a situation; or there is no template
+            if sent < 0:
+                sent = self._send_events(ready, at, self._recipes.at(now + self.wall_offset))
+                at += sent
+            if at < len(ready):
+                # It stops where a block of random numbers ends, and at a template that is not compiled yet: then one
+                # event is made here. Where it sent nothing it may know none of these templates: all are made here.
                 some = ready[at : at + 1] if sent else ready[at:]
-                self._send_all(self._made(some, now, timed=False))
-                self._recipes.clear()
+                self._send_by_python(some, now, timed=False)
                 at += len(some)
+            sent = -1
+
+    def _send_by_python(self, ready: list[Connection], now: int, *, timed: bool) -> None:
+        assert self._recipes is not None  # noqa: S101 - see `send`
+        self._recipes.clear()  # bodies of another time, or block, are made
+        self._send_all(self._made(ready, now, timed=timed))
 
     def _is_timed(self, events: int, now: int) -> bool:
         """Whether an event of the batch that is made now is timed."""

@@ -16,6 +16,7 @@ import socket
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
+from loadsim.compiled_step import step
 from loadsim.engine.endpoint_addresses import Addresses
 from loadsim.engine.endpoint_socket import FAILING, OUT, EndpointSocket
 from loadsim.engine.next_address_attempts import Attempt
@@ -43,17 +44,18 @@ One = TypeVar("One", bound=EndpointSocket)
 class SocketSet(Generic[One]):
     """The set. Linux only (epoll)."""
 
-    __slots__ = (  # what the compiled step reaches
-        "__dict__",
-        "_draining",
-        "_graveyard",
-        "_looked_ns",
-        "_poll",
-        "_some",
-        "_table",
-        "answers",
-        "owner",
-    )
+    if step is not None:
+        __slots__ = (  # what the compiled step reaches
+            "__dict__",
+            "_draining",
+            "_graveyard",
+            "_looked_ns",
+            "_poll",
+            "_some",
+            "_table",
+            "answers",
+            "owner",
+        )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, wire: Wire, first: int = 0) -> None:
         """`first`: the number of the address to start with."""

@@ -95,8 +95,8 @@ Made = tuple[Connection, tuple[bytes, bytes], int]
 
 
 SendEvents = Callable[[list[Any], int, Recipes], int]
-"""(connections, first, recipes) -> how many requests were made and written: those of the connections' events from the
-first connection on, up to one whose request must be made before. Nothing was done for that one."""
+"""(connections, number of one of them, recipes) -> how many requests were made and written: those of the events of that
+connection and the ones behind it, up to a request that must be made by Python. Nothing was done for that one."""
 
 
 class ConnectionOwner(Protocol):

@@ -14,6 +14,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from loadsim.compiled_step import step
 from loadsim.measure.hdr import Ints
 
 MOST_LENGTHS = 30
@@ -30,7 +31,8 @@ Interval = tuple[int, int]
 class Pauses:
     """The pauses of one shard. `limit_ns`: a longer gap between two beats is one."""
 
-    __slots__ = ("__dict__", "beaten_ns", "limit_ns", "recovering")  # what the compiled step reaches
+    if step is not None:
+        __slots__ = ("__dict__", "beaten_ns", "limit_ns", "recovering")  # what the compiled step reaches
 
     def __init__(self, limit_ns: int) -> None:
         self.limit_ns = limit_ns

@@ -42,6 +42,8 @@ from typing import Any, ClassVar, NamedTuple
 NEVER = 2**62
 STEP_NS, EACH_NS, WAKE_NS, ANSWER_NS = 50, 10_000, 5_000, 100_000
 """Of one reading of the clock, of an answer that is handled, of waking up, of the endpoint."""
+PAUSE_NS = 50_000_000
+"""Longer than a shard may be away."""
 BEGIN_NS = 10**14
 """Of the one clock, which is also the wall clock."""
 STAMPING = 37
@@ -67,6 +69,8 @@ class Way(NamedTuple):
     """Of the scenario, further ones."""
     varied: bool = False
     """Answers differ: see `VARIED`."""
+    paused: int = 0
+    """Writing each request of so many takes PAUSE_NS."""
 
 
 WAYS: Mapping[str, Way] = {
@@ -82,6 +86,8 @@ SMALL_WAYS: Mapping[str, Way] = {
     "small open": Way(4, 16, 500, 500, {"rate": "2000/s", "duration": "800ms"}),
     "small varied": Way(8, 16, 500, 500, {"connections": 16, "events": 1_500}, varied=True),
     "small varied open": Way(4, 16, 500, 500, {"rate": "2000/s", "duration": "800ms"}, varied=True),
+    "small paused": Way(8, 16, 500, 500, {"connections": 16, "events": 1_500}, paused=211),
+    "small paused open": Way(4, 16, 500, 500, {"rate": "2000/s", "duration": "800ms"}, paused=211),
     "small busy": Way(4, 4, 500, 500, {"rate": "50000/s", "duration": "40ms"}),
     "small several": Way(
         8,
@@ -295,6 +301,8 @@ class Socket(socket.socket):
         world.calls["send"] += 1
         if world.watched:
             world.sent.update(data)
+        if world.way.paused and world.calls["send"] % world.way.paused == 0:
+            world.clock.add(PAUSE_NS)
         world.sends_to_mark -= 1
         if not world.sends_to_mark:
             world.mark()
@@ -404,6 +412,10 @@ def run(
         import loadsim
 
         loadsim._hot = compiled_step(step)
+        from loadsim.compiled_step import why_not
+
+        if why_not:
+            sys.exit(f"the compiled step is not used: {why_not}")
     import loadsim.engine.pacer
 
     if watched:

@@ -44,7 +44,7 @@ def shard(way: str, directory: Path, *words: str) -> Any:
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("way", slow_but(["small varied", "small several"], list(SMALL_WAYS)))
+@pytest.mark.parametrize("way", slow_but(["small varied open", "small several", "small paused"], list(SMALL_WAYS)))
 def test_the_same_world_gives_the_same_rows_and_calls(way: str, directory: Path) -> None:
     pure = shard(way, directory)
     compiled = shard(way, directory, "--step", str(directory))
