@@ -83,15 +83,13 @@ const char send_events_doc[] =
 PyObject *
 send_events(PyObject *module, PyObject *const *given, Py_ssize_t count)
 {
-    PyObject *names = count == 5 ? given[1] : NULL;
-    if (names == NULL || !PyBytes_CheckExact(given[0]) || !PyList_CheckExact(given[2]) || !PyDict_Check(given[4])
-        || !PyTuple_CheckExact(names) || PyTuple_GET_SIZE(names) != 2 || !PyBytes_CheckExact(PyTuple_GET_ITEM(names, 0))
-        || !PyBytes_CheckExact(PyTuple_GET_ITEM(names, 1))) {
+    if (count != 5 || !PyBytes_CheckExact(given[0]) || !is_around(given[1]) || !PyList_CheckExact(given[2])
+        || !PyDict_Check(given[4])) {
         PyErr_SetString(PyExc_TypeError, "send_events: wrong arguments");
         return NULL;
     }
-    Sending all = {.recipes = given[4], .head = given[0], .before = PyTuple_GET_ITEM(names, 0),
-                   .behind = PyTuple_GET_ITEM(names, 1), .used = NULL};
+    Sending all = {.recipes = given[4], .head = given[0], .before = PyTuple_GET_ITEM(given[1], 0),
+                   .behind = PyTuple_GET_ITEM(given[1], 1), .used = NULL};
     Py_ssize_t first = PyLong_AsSsize_t(given[3]), at = first;
     if (first < 0) {
         if (!PyErr_Occurred())

@@ -164,6 +164,23 @@ is_event(PyObject *event)
     return event != NULL && PyTuple_Check(event) && PyTuple_GET_SIZE(event) == 4;
 }
 
+/* Give a connection an event, which it may send from the `instant` on. */
+static inline void
+give(PyObject *connection, PyObject *event, PyObject *instant)
+{
+    put(connection, EVENT, Py_NewRef(event));
+    put(connection, SLOT_NS, Py_NewRef(instant));
+    put(connection, READY_NS, Py_NewRef(instant));
+}
+
+/* Whether it is what stands before and behind the index in the line that names a delivery. */
+static inline int
+is_around(PyObject *names)
+{
+    return PyTuple_CheckExact(names) && PyTuple_GET_SIZE(names) == 2 && PyBytes_CheckExact(PyTuple_GET_ITEM(names, 0))
+           && PyBytes_CheckExact(PyTuple_GET_ITEM(names, 1));
+}
+
 /* Copy bytes; returns where they end. */
 static inline char *
 copied(char *at, PyObject *bytes)
@@ -191,7 +208,7 @@ was_away(PyObject *pauses, long long now)
 }
 
 /* A call that is made for its effect: 0, or -1 with an exception. */
-int told(PyObject *done);
+int called(PyObject *done);
 
 /* The present exception, which is no longer set. */
 PyObject *caught(void);

@@ -40,7 +40,7 @@ const Member members[MEMBERS] = {
 };
 
 int
-told(PyObject *done)
+called(PyObject *done)
 {
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;

@@ -109,11 +109,10 @@ settle_one(const Settling *all, PyObject *answer)
     if (line == NULL || PyList_Append(all->rows, line)
         || (of_user ? PyList_Append(all->ready, connection) : PyDict_SetItem(all->idle, connection, Py_None)))
         goto end;
-    if (of_user) {
-        put(connection, SLOT_NS, Py_NewRef(now));
-        put(connection, READY_NS, Py_NewRef(now));
-    }
-    put(connection, EVENT, Py_NewRef(next));
+    if (of_user)
+        give(connection, next, now);
+    else
+        put(connection, EVENT, Py_NewRef(next));
     settled = 1;
 end:
     Py_DECREF(next);
@@ -156,13 +155,13 @@ instant_of(PyObject *answer)
     return PyTuple_CheckExact(answer) && PyTuple_GET_SIZE(answer) == 3 ? to_number(PyTuple_GET_ITEM(answer, 2)) : -1;
 }
 
-/* A pause that was found meanwhile is told as Engine.on_answers tells it. */
+/* Where a pause was found meanwhile: the beat at the end of Engine.on_answers. */
 static int
 beat_after(PyObject *engine)
 {
     return get(get(engine, PAUSES_OF), RECOVERING) == Py_False
                ? 0
-               : told(PyObject_CallMethod(engine, "_beat", "L", clock_ns()));
+               : called(PyObject_CallMethod(engine, "_beat", "L", clock_ns()));
 }
 
 /* The answers of one look at the sockets: Engine.on_answers. 1; 0 where nothing was done, and Python must do all; -1 with
@@ -196,12 +195,12 @@ settle_all(PyObject *engine, PyObject *answers)
         return -1;
     if (done < size) {
         PyObject *rest = PyList_GetSlice(answers, done, size);
-        int failed = rest == NULL || told(PyObject_CallMethod(engine, "_settle", "O", rest));
+        int failed = rest == NULL || called(PyObject_CallMethod(engine, "_settle", "O", rest));
         Py_XDECREF(rest);
         return failed || beat_after(engine) ? -1 : 1;
     }
     if ((PyList_GET_SIZE(all.ready) || PyList_GET_SIZE(all.rows) >= constants[BITE])
-             && told(PyObject_CallMethod(engine, "_go_on_after", NULL)))
+             && called(PyObject_CallMethod(engine, "_go_on_after", NULL)))
         return -1;
     return beat_after(engine) ? -1 : 1;
 }

@@ -203,7 +203,7 @@ static int
 unread(Reading *reading, PyObject *connection)
 {
     PyObject *error = caught();
-    int failed = told(PyObject_CallMethod(reading->transport, "_unread", "nOO", reading->size, connection, error));
+    int failed = called(PyObject_CallMethod(reading->transport, "_unread", "nOO", reading->size, connection, error));
     Py_DECREF(error);
     return failed;
 }
@@ -232,7 +232,7 @@ read_usual(Reading *reading, PyObject *connection, int over_tls, int ask)
     else {
         if (came.data == NULL && (came.data = PyBytes_FromStringAndSize(came.bytes, came.size)) == NULL)
             return -1;
-        failed = told(PyObject_CallMethod(reading->transport, "_unlike", "OOL", connection, came.data, now));
+        failed = called(PyObject_CallMethod(reading->transport, "_unlike", "OOL", connection, came.data, now));
     }
 end:
     Py_XDECREF(came.data);
@@ -255,14 +255,14 @@ read_one(Reading *reading, PyObject *ready, int ask)
     if (connection == NULL || PyLong_AsLong(mask) != EPOLLIN || (over_tls = usable(connection)) < 0
         || get(connection, EVENT) == NULL || get(connection, EVENT) == Py_None) {
         return PyErr_Occurred() ? -1
-                                : told(PyObject_CallMethod(reading->transport, "_seldom", "LOO", reading->looked, ready,
+                                : called(PyObject_CallMethod(reading->transport, "_seldom", "LOO", reading->looked, ready,
                                                            ask ? Py_True : Py_False));
     }
     Py_INCREF(connection);
     int failed = read_usual(reading, connection, over_tls, ask);
     if (failed && PyErr_ExceptionMatches(PyExc_Exception)) {
         PyObject *error = caught();
-        failed = told(PyObject_CallMethod(get(reading->transport, OWNER), "on_internal", "OO", connection, error));
+        failed = called(PyObject_CallMethod(get(reading->transport, OWNER), "on_internal", "OO", connection, error));
         Py_DECREF(error);
     }
     Py_DECREF(connection);
@@ -326,7 +326,7 @@ hand_on(PyObject *transport)
     put(transport, ANSWERS, none);
     int done = is_known(owner) ? settle_all(owner, answers) : 0;
     if (done == 0)
-        done = told(PyObject_CallMethod(owner, "on_answers", "O", answers));
+        done = called(PyObject_CallMethod(owner, "on_answers", "O", answers));
     Py_DECREF(answers);
     return done < 0 ? -1 : count;
 }
@@ -372,7 +372,7 @@ drain(PyObject *module, PyObject *transport)
     if (PyObject_IsTrue(get(transport, GRAVEYARD)) == 1) {
         PyObject *type, *error, *trace;
         PyErr_Fetch(&type, &error, &trace);
-        int failed = told(PyObject_CallMethod(transport, "_bury_all", NULL));
+        int failed = called(PyObject_CallMethod(transport, "_bury_all", NULL));
         if (!failed)
             PyErr_Restore(type, error, trace);
         else {

@@ -80,10 +80,10 @@ write_first(PyObject *connection, const char *data, Py_ssize_t size, long long o
     if (sent == size)
         return put_number(connection, BYTES_SENT, sent - over);
     if (sent >= 0 || errno == EAGAIN || errno == EWOULDBLOCK)
-        return told(PyObject_CallMethod(connection, "partly_sent", "y#n", data, size, sent < 0 ? 0 : sent));
+        return called(PyObject_CallMethod(connection, "partly_sent", "y#n", data, size, sent < 0 ? 0 : sent));
     PyErr_SetFromErrno(PyExc_OSError);
     PyObject *error = caught();
-    int failed = told(PyObject_CallMethod(connection, "unsent", "O", error));
+    int failed = called(PyObject_CallMethod(connection, "unsent", "O", error));
     Py_DECREF(error);
     return failed;
 }
@@ -113,7 +113,7 @@ seal_by_session(PyObject *connection, const char *plain, Py_ssize_t size)
     if (records == NULL) {
         if (PyErr_ExceptionMatches(PyExc_OSError)) { /* ssl.SSLError */
             PyObject *error = caught();
-            failed = told(PyObject_CallMethod(connection, "unsealed", "O", error));
+            failed = called(PyObject_CallMethod(connection, "unsealed", "O", error));
             Py_DECREF(error);
         }
         goto end;
@@ -218,10 +218,7 @@ const char send_all_doc[] =
 PyObject *
 send_all(PyObject *module, PyObject *const *given, Py_ssize_t count)
 {
-    PyObject *names = count == 3 ? given[2] : NULL;
-    int in_two = names != NULL && PyTuple_CheckExact(names) && PyTuple_GET_SIZE(names) == 2
-                 && PyBytes_Check(PyTuple_GET_ITEM(names, 0)) && PyBytes_Check(PyTuple_GET_ITEM(names, 1));
-    if (names == NULL || !PyBytes_Check(given[1]) || !(in_two || PyDict_Check(names))) {
+    if (count != 3 || !PyBytes_Check(given[1]) || !(is_around(given[2]) || PyDict_Check(given[2]))) {
         PyErr_SetString(PyExc_TypeError, "send_all: wrong arguments");
         return NULL;
     }

@@ -68,16 +68,17 @@ sha256_state(PyObject *module, PyObject *const *given, Py_ssize_t count)
     return PyBytes_FromStringAndSize((const char *)&state, sizeof state);
 }
 
-/* Write the HMAC in hex of what follows `inner`; returns where it ends. */
+/* Write the HMAC in hex of what follows the state `inner`; returns where it ends. See `is_key`. */
 static char *
-code_of(char *at, const char *text, size_t size, const State *inner, const State *outer)
+code_of(char *at, const char *text, size_t size, PyObject *inner, PyObject *outer)
 {
     static const char hex[] = "0123456789abcdef";
     unsigned char digest[32];
-    State state = *inner;
+    State state;
+    memcpy(&state, PyBytes_AS_STRING(inner), sizeof state);
     sha.update(&state, text, size);
     sha.final(digest, &state);
-    state = *outer;
+    memcpy(&state, PyBytes_AS_STRING(outer), sizeof state);
     sha.update(&state, digest, sizeof digest);
     sha.final(digest, &state);
     for (size_t i = 0; i < sizeof digest; i++) {
@@ -91,10 +92,7 @@ code_of(char *at, const char *text, size_t size, const State *inner, const State
 void
 write_line(char *at, const char *body, Py_ssize_t size, PyObject *inner, PyObject *outer, PyObject *head)
 {
-    State states[2];
-    memcpy(&states[0], PyBytes_AS_STRING(inner), sizeof *states);
-    memcpy(&states[1], PyBytes_AS_STRING(outer), sizeof *states);
-    memcpy(code_of(copied(at, head), body, (size_t)size, &states[0], &states[1]), "\r\n", 2);
+    memcpy(code_of(copied(at, head), body, (size_t)size, inner, outer), "\r\n", 2);
 }
 
 Py_ssize_t
@@ -124,17 +122,14 @@ code(PyObject *module, PyObject *const *given, Py_ssize_t count)
     }
     if (PyObject_GetBuffer(given[3], &body, PyBUF_SIMPLE))
         return NULL;
-    State states[2];
-    memcpy(&states[0], PyBytes_AS_STRING(given[0]), sizeof *states);
-    memcpy(&states[1], PyBytes_AS_STRING(given[1]), sizeof *states);
     PyObject *text = PyUnicode_New(CODE, 127);
     if (text != NULL)
-        code_of((char *)PyUnicode_1BYTE_DATA(text), body.buf, (size_t)body.len, &states[0], &states[1]);
+        code_of((char *)PyUnicode_1BYTE_DATA(text), body.buf, (size_t)body.len, given[0], given[1]);
     PyBuffer_Release(&body);
     return text;
 }
 
-const char lines_doc[] = "lines(bodies, inner, outer, head)\n--\n\nSee MessageMac.lines; `inner`, `outer`: states.";
+const char lines_doc[] = "lines(bodies, inner, outer, head)\n--\n\nSee Signer.headers_of_all; `inner`, `outer`: states.";
 
 PyObject *
 lines(PyObject *module, PyObject *const *given, Py_ssize_t count)

@@ -87,9 +87,7 @@ release(PyObject *engine, const Due *due, Py_ssize_t at, PyObject *woken, PyObje
     if (event == NULL || (counted = PyLong_FromLongLong(to_number(PyList_GET_ITEM(planned, number)) + 1)) == NULL
         || PyList_SetItem(planned, number, counted) || PyList_Append(ready, connection))
         goto end;
-    put(connection, EVENT, Py_NewRef(event));
-    put(connection, SLOT_NS, Py_NewRef(woken));
-    put(connection, READY_NS, Py_NewRef(woken));
+    give(connection, event, woken);
     failed = 0;
 end:
     Py_XDECREF(item);
@@ -130,7 +128,7 @@ sent_by_step(PyObject *making, PyObject *ready, long long now)
 {
     PyObject *recipes = get(making, RECIPES_OF);
     long long wall = now + number_of(making, WALL_OFFSET);
-    if (wall / 1000000 != number_of(recipes, RECIPES_MS) && told(PyObject_CallMethod(recipes, "at", "L", wall)))
+    if (wall / 1000000 != number_of(recipes, RECIPES_MS) && called(PyObject_CallMethod(recipes, "at", "L", wall)))
         return -1;
     PyObject *words[] = {NULL, ready, zero, recipes};
     PyObject *sent = PyObject_Vectorcall(get(making, SEND_EVENTS), words + 1, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
@@ -150,7 +148,7 @@ make_and_send(PyObject *making, PyObject *ready)
         return -1;
     if (sent == PyList_GET_SIZE(ready))
         return 0;
-    return told(PyObject_CallMethod(making, "send_at", "OLOn", ready, now, timed ? Py_True : Py_False, timed ? -1 : sent));
+    return called(PyObject_CallMethod(making, "send_at", "OLOn", ready, now, timed ? Py_True : Py_False, timed ? -1 : sent));
 }
 
 /* What follows when all was sent: the beat of Engine.flush, the timer, and what there is time for before it wakes. */
@@ -162,16 +160,16 @@ go_on(PyObject *engine, long long woken, Py_ssize_t sent)
     long long now = clock_ns(), spare = to_number(wake_ns) - woken;
     int away = was_away(pauses, now);
     int failed = away < 0
-                 || (away ? told(PyObject_CallMethod(pauses, "beat", "LOn", now, get(engine, OUTSTANDING), sent))
+                 || (away ? called(PyObject_CallMethod(pauses, "beat", "LOn", now, get(engine, OUTSTANDING), sent))
                           : note_beat(pauses, now))
-                 || told(PyObject_CallOneArg(get(engine, ARM), wake_ns));
+                 || called(PyObject_CallOneArg(get(engine, ARM), wake_ns));
     Py_DECREF(wake_ns);
     if (failed)
         return -1;
     Py_ssize_t rows = PyList_GET_SIZE(get(recorder, ROWS));
     if (get(recorder, FOLDING) == Py_None && rows < constants[PACED_BITE] && !(rows && spare > 1000000))
         return 0;
-    return told(PyObject_CallMethod(engine, "spare", "L", spare));
+    return called(PyObject_CallMethod(engine, "spare", "L", spare));
 }
 
 const char wake_doc[] =

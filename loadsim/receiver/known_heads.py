@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from loadsim.compiled_step import step
 from loadsim.receiver.answer_choice import TRANSFER_CODING, HeaderNames
@@ -32,8 +33,6 @@ Known = tuple[str, dict[str, str], bytes, bytes]
 _Head = tuple[Callable[[bytes], re.Match[bytes] | None], tuple[str, ...], tuple[int, ...], int, str]
 """What matches a request, its needed headers, their groups and that of the body, the group of the delivery id (0: there
 is none), the target."""
-
-
 _Shape = tuple[tuple[bytes, ...], bytes, tuple[str, ...], str]
 """The same for the compiled step: the text before each value and behind the last, what each value is, the keys of the
 needed headers ("" for others), the target."""
@@ -46,16 +45,17 @@ class KnownHeads:
     `names` as the engine's, with FRAMING_HEADERS; `max_body`: bytes of a body that are accepted.
     """
 
-    __slots__ = ("_heads", "_max_body", "_names", "_room", "_shapes", "read")
+    __slots__ = ("_heads", "_learned", "_max_body", "_names", "_room", "read")
 
     def __init__(self, names: HeaderNames, max_body: int, room: int = MOST_HEADS) -> None:
         self._names = names
         self._max_body = max_body
         self._room = room
-        self._heads: list[_Head] = []
-        self._shapes: list[_Shape] = []
+        self._heads: list[Any] = []
+        """Of the kind that is read."""
+        self._learned: Callable[[bytes, list[bytes], str], _Head | _Shape] = self._head if step is None else self._shape
         self.read: Callable[[bytes], Known | None] = (
-            self._read if step is None else partial(step.read_head, self._shapes, max_body)
+            self._read if step is None else partial(step.read_head, self._heads, max_body)
         )
         """One whole request with a known head; None when what is given is anything else."""
 
@@ -90,8 +90,7 @@ class KnownHeads:
             and LENGTH in lower
             and _NOT_KNOWN.isdisjoint(lower)
         ):
-            self._heads.append(self._head(first, spellings, target.decode()))
-            self._shapes.append(self._shape(first, spellings, target.decode()))
+            self._heads.append(self._learned(first, spellings, target.decode()))
 
     def _head(self, first: bytes, spellings: list[bytes], target: str) -> _Head:
         pattern, apart = re.escape(first + b"\r\n"), 0

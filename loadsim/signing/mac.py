@@ -117,14 +117,8 @@ class MessageMac:
 
     @property
     def is_compiled(self) -> bool:
-        """Whether `lines` and `states_at` can be called."""
+        """Whether `states_at` can be called."""
         return self._states is not None
-
-    def lines(self, timestamp: bytes, bodies: list[bytes], head: bytes) -> list[bytes]:
-        """`head`, the code and CRLF, for each of several bodies, as of `codes`. Only where `is_compiled`."""
-        assert _compiled is not None  # noqa: S101 - see `is_compiled`
-        found: list[bytes] = _compiled.lines(bodies, *self.states_at(timestamp), head)
-        return found
 
     def states_at(self, timestamp: bytes) -> tuple[bytes, bytes]:
         """The states of the inner hash before the body, and of the outer hash. Only where `is_compiled`."""

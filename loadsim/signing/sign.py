@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from loadsim.compiled_step import step
 from loadsim.model import JsonValue, Secret, UsageError
 from loadsim.signing.body_fields import sealed_document, sealed_with, with_field
 from loadsim.signing.certificates import CERTIFICATE_URL, own_certificate_url
@@ -129,9 +130,9 @@ class Signer:
         """As `headers_of_all`, by the compiled step where it knows the scheme."""
         if self._compiled is None:
             return self.headers_of_all(bodies, now_ns, before)
-        if self._tick_ns and now_ns // self._tick_ns != self._tick:
-            self._set_tick(now_ns // self._tick_ns)
-        return self._compiled.lines(self._timestamp, bodies, before + self._head)
+        assert step is not None  # noqa: S101 - whoever calls this has asked
+        found: list[bytes] = step.lines(bodies, *self.parts_at(now_ns, before))
+        return found
 
     @property
     def is_compiled(self) -> bool:

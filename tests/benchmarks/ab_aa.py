@@ -159,7 +159,7 @@ def markdown(found: dict[str, Any]) -> str:
     )
     work = (
         f"Each comparison: {PAIRS} interleaved pairs of 2 × {LENGTH} at {RATE}, a warm-up of {WARM_UP} dropped, "
-        f"gate {GATE}. Target: the companion receiver on the same machine. How each figure is taken is told in "
+        f"gate {GATE}. Target: the companion receiver on the same machine. How each figure is taken is described in "
         "`tests/benchmarks/ab_aa.py`.\n"
     )
     head = ("comparison", "B / A", "95 % interval", "p", "noise of a pair", "detectable", "")

@@ -109,7 +109,7 @@ def report(document: dict[str, Any]) -> str:
     ]
     told = (
         "Instructions (callgrind) for planning, making and signing one event, without sending it: the part of the path "
-        f"that cases touch. At most {LIMIT:.0%} are allowed. How each figure is taken is told in "
+        f"that cases touch. At most {LIMIT:.0%} are allowed. How each figure is taken is described in "
         "`tests/benchmarks/cases.py`."
     )
     return "\n".join(

@@ -120,7 +120,7 @@ def report(found: Mapping[str, Any]) -> str:
             "",
             common.environment_note(found["environment"]),
             "",
-            f"{told} How each figure is taken is told in `tests/benchmarks/commits.py`.",
+            f"{told} How each figure is taken is described in `tests/benchmarks/commits.py`.",
             "",
             common.table(head, rows),
             "",

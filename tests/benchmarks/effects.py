@@ -185,7 +185,7 @@ def markdown(found: Mapping[str, Any]) -> str:
             f"{common.environment_note(found['environment'])} {found['noise']}\n",
             (
                 f"Open model, {found['rate']:,}/s, {found['rounds']} rounds of {found['seconds']} s in turns. How each "
-                "figure is taken is told in `tests/benchmarks/effects.py`.\n"
+                "figure is taken is described in `tests/benchmarks/effects.py`.\n"
             ),
             common.table(head, lines),
             "What is done for each event, by itself, as its batches come:\n",

@@ -281,8 +281,8 @@ def report(document: Mapping[str, Any]) -> str:
     ]
     told = (
         f"**{accepted:,} of {sent:,} forged deliveries accepted**, seed {document['seed']}, "
-        f"{document['seconds']:.0f} s; {refused:,} of {control:,} genuine ones refused. How they are made is told in "
-        "`tests/benchmarks/forgeries.py`."
+        f"{document['seconds']:.0f} s; {refused:,} of {control:,} genuine ones refused. How they are made is described "
+        "in `tests/benchmarks/forgeries.py`."
     )
     return "\n".join(
         (

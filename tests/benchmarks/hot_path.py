@@ -115,7 +115,7 @@ def report(document: Mapping[str, Any]) -> str:
             rows.append([way, f"calls: {call}", *(f"{x:.3f}" for x in figures), f"{figures[1] - figures[0]:+.3f}"])
     told = (
         f"Commit {document['before']} against this tree, per event. At most {LIMIT:.0%} more instructions are allowed. "
-        "How each figure is taken is told in `tests/benchmarks/hot_path.py`."
+        "How each figure is taken is described in `tests/benchmarks/hot_path.py`."
     )
     traced = (
         f"`traceparent` on every event costs {trace_cost(counts):.2%} more instructions; at most {TRACED_LIMIT:.0%} "

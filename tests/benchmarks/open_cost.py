@@ -96,7 +96,7 @@ def section(costs: Sequence[Mapping[str, Any]]) -> str:
             lines.append((f"open {_named(found, way).rstrip(',')}", f"{found['cpu_us'][way]:.2f} µs", *shown))
     note = (
         f"One shard against nginx on another core, {len(costs[0]['rounds'])} rounds in turns. Closed: "
-        f"{CLOSED_CONNECTIONS} connections, as fast as it can. How each figure is taken is in the text of "
+        f"{CLOSED_CONNECTIONS} connections, as fast as it can. How each figure is taken is described in "
         "`tests/benchmarks/open_cost.py`.\n"
     )
     return "\n".join(

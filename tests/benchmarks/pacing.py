@@ -154,7 +154,7 @@ def markdown(found: Mapping[str, Any]) -> str:
             (
                 f"Open model, {found['seconds']} s per run, against the companion receiver on another core. Bare "
                 "timer: a loop that only waits for the same due times, in turns with loadsim on the same core; medians "
-                f"of {found['rounds']} rounds. How each figure is taken is told in `tests/benchmarks/pacing.py`.\n"
+                f"of {found['rounds']} rounds. How each figure is taken is described in `tests/benchmarks/pacing.py`.\n"
             ),
             _lateness_table(found["rows"]),
             _delivery_table(found["rows"]),

@@ -56,7 +56,7 @@ def report(document: Mapping[str, Any]) -> str:
             ]
         )
     told = (
-        f"Commit {document['before']} against this tree, per event. How each figure is taken is told in "
+        f"Commit {document['before']} against this tree, per event. How each figure is taken is described in "
         "`tests/benchmarks/receiver_path.py`; the kernel's part is in none of them. SHA-256 stands with more "
         "instructions than it takes: valgrind knows none of the processor's own for it."
     )

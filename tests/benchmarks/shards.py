@@ -206,7 +206,7 @@ def markdown(found: Mapping[str, Any]) -> str:
             (
                 f"Closed runs at full speed against nginx, {found['connections_per_shard']} connections for each "
                 f"shard, {rounds} rounds in turns. CPU time of all shards per event, and the parent's share of a core. "
-                "How each figure is taken is told in `tests/benchmarks/shards.py`.\n"
+                "How each figure is taken is described in `tests/benchmarks/shards.py`.\n"
             ),
             common.table(head, lines),
             common.table(("asked", "met"), asked),

@@ -106,7 +106,7 @@ def report(document: Mapping[str, Any]) -> str:
     told = (
         f"CPU time of body, headers and signature; commit {document['commit']} and this tree in turns, medians of "
         f"{document['rounds']} rounds. At most {LIMIT:g} times the usual HMAC is asked of {', '.join(OF_PARTS)}. "
-        "How it is taken is told in `tests/benchmarks/signing_cost.py`."
+        "How it is taken is described in `tests/benchmarks/signing_cost.py`."
     )
     head = ["scheme", "before, µs", "now, µs", "usual HMAC, same events, µs", "ratio before", "ratio now"]
     return "\n".join(

@@ -309,7 +309,7 @@ def report(found: Mapping[str, Any]) -> str:
     told = (
         f"Commit {found['before']} against this tree, in turns, byte code compiled. The end is that of a run of "
         f"{found['events']:,} events, the simulated hour has {found['long_events']:,} of {LONG_SHARDS} shards. How "
-        "each figure is taken is told in `tests/benchmarks/start_end.py`."
+        "each figure is taken is described in `tests/benchmarks/start_end.py`."
     )
     head = ("figure", "before", "now", "ratio (middle half of rounds)", "CPU time", "asked")
     return "\n".join(
