@@ -7,8 +7,6 @@ checkout they are read where they are.
 from __future__ import annotations
 
 from functools import cache
-from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import msgspec
@@ -17,6 +15,7 @@ from loadsim.model import UsageError
 from loadsim.spelling import did_you_mean
 
 SUFFIX = ".toml"
+_PACKAGE = Path(__file__).parent
 
 
 class ShippedScenario(msgspec.Struct, frozen=True):
@@ -62,7 +61,6 @@ def question_of(text: str) -> str:
     return first.lstrip("# ") if first.startswith("#") and first.endswith("?") else ""
 
 
-def _place() -> Traversable:
-    package = resources.files("loadsim")
-    inside = package / "scenarios"
-    return inside if inside.is_dir() else Path(str(package)).parent / "scenarios"
+def _place() -> Path:
+    inside = _PACKAGE / "scenarios"
+    return inside if inside.is_dir() else _PACKAGE.parent / "scenarios"

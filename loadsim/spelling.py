@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import difflib  # noqa: TID251 - everybody else asks here
 from collections.abc import Iterable
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that this one was probably meant to be."""
+    import difflib  # noqa: TID251 - everybody else asks here; each shard has this module, and no question
+
     return next(iter(difflib.get_close_matches(word, list(known), n=1)), None)
 
 

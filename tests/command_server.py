@@ -28,7 +28,7 @@ IMPORTED = (
 """What commands, shards and workers import when they need it, beside the modules of the commands themselves."""
 LEFT_OUT = ("dashboard",)
 """Commands that need an extra."""
-WORKER = "loadsim.receiver.worker"
+SHARD, WORKER = "loadsim.cli.shard", "loadsim.receiver.worker"
 LARGEST_ORDER = 1_000_000
 MOST_DESCRIPTORS = 64
 
@@ -37,7 +37,7 @@ class Order(msgspec.Struct, frozen=True):
     """What is forked. Its file descriptors come with the order."""
 
     words: tuple[str, ...]
-    """The arguments of `loadsim`, or WORKER alone."""
+    """The arguments of `loadsim`; SHARD or WORKER alone."""
     cwd: str
     env: dict[str, str]
     children_from: str = ""
@@ -132,21 +132,18 @@ def become(order: Order) -> NoReturn:
         from tests.commands import take_children_from
 
         take_children_from(lambda: order.children_from)
-    if order.words == (WORKER,):
+    if order.words in ((SHARD,), (WORKER,)):
         os.setsid()
-        importlib.import_module(WORKER).main()
+        importlib.import_module(order.words[0]).main()
         sys.exit()
-    if order.words == ("shard",):
-        os.setsid()
-    else:
-        sys.path.insert(0, order.cwd)
+    sys.path.insert(0, order.cwd)
     sys.argv = ["loadsim", *order.words]
     main()
     sys.exit()
 
 
 if __name__ == "__main__":
-    for module in (*(f"loadsim.cli.{name}" for name, _, _ in COMMANDS.values() if name not in LEFT_OUT), *IMPORTED):
+    for module in (*(f"loadsim.cli.{name}" for name, _ in COMMANDS.values() if name not in LEFT_OUT), *IMPORTED):
         importlib.import_module(module)
     if library := plotly_script.library():
         packed_text.packed_library(library)  # which takes longer than all else that a small run does

@@ -28,7 +28,7 @@ import msgspec
 from loadsim.child_processes import own_command
 from loadsim.launch import shard_process
 from loadsim.receiver import worker_process
-from tests.command_server import WORKER, Order
+from tests.command_server import SHARD, WORKER, Order
 
 
 class Pipe(NamedTuple):
@@ -181,13 +181,13 @@ async def _code(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> i
 
 
 class Shard:
-    """`loadsim shard` from the server, as the `subprocess.Popen` of a `ShardProcess` is one.
+    """A shard from the server, as the `subprocess.Popen` of a `ShardProcess` is one.
 
     To start an interpreter and to import what a shard needs takes longer than most tests take for all the rest.
     """
 
     def __init__(self, server: str, env: Mapping[str, str]) -> None:
-        self._channel, stdin, stdout = _child(server, "shard", env)
+        self._channel, stdin, stdout = _child(server, SHARD, env)
         self.stdin, self.stdout = os.fdopen(stdin, "wb", 0), os.fdopen(stdout, "rb", 0)
         self._replies = self._channel.makefile("rb")
         self.pid = _number(self._replies.readline())

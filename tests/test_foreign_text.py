@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from loadsim.cli.output import Guarded
+from loadsim.cli.guarded_streams import Guarded
 from loadsim.foreign_text import harmless, shown
 from loadsim.report.numbers import printable
 from tests.runner import obeyed, sent

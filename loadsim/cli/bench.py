@@ -7,12 +7,11 @@ import click
 from loadsim.cli.lazy_commands import LazyGroup, Table
 
 COMMANDS: Table = {
-    "verify": ("bench_verify", "Verification in one process: ours, libraries, and your own function.", False),
-    "receiver": ("bench_receiver", "A receiver over HTTP: ours, and your own application.", False),
+    "verify": ("bench_verify", "Verification in one process: ours, libraries, and your own function."),
+    "receiver": ("bench_receiver", "A receiver over HTTP: ours, and your own application."),
     "engine": (
         "bench_engine",
         "The generator against a receiver that does nothing: its highest rate and least latency.",
-        False,
     ),
 }
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
-from loadsim.cli.output import report_of, write_document, write_line
+from loadsim.cli.output import report_of, write_document
 from loadsim.cli.stored_results import STORED_RESULT, read_result
+from loadsim.cli.streams import write_line
 from loadsim.exit_codes import COMPARED, exit_codes
 from loadsim.judge.compare import CompareResult, compare_gates, compare_results
 from loadsim.launch.result_files import write_whole

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from loadsim.cli.output import say
+from loadsim.cli.streams import say
 
 STOPPING = "stopping: events in flight may still end (Ctrl-C again ends at once)"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from loadsim.cli.output import say
+from loadsim.cli.streams import say
 from loadsim.exit_codes import exit_codes
 from loadsim.extras import install
 from loadsim.model import UsageError

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from loadsim.cli import output
+from loadsim.cli.streams import say
 from loadsim.measure.result import RunResult
 from loadsim.process_environment import github_step
 from loadsim.report.github import LARGEST_SUMMARY, step_summary, workflow_commands
@@ -30,7 +31,7 @@ def _append(path: Path, result: RunResult) -> None:
             text = step_summary(result, LARGEST_SUMMARY - file.tell())
             file.write(text)
     except OSError as error:
-        output.say(f"{path}: the step summary cannot be written: {error.strerror}")
+        say(f"{path}: the step summary cannot be written: {error.strerror}")
         return
     if not text:
-        output.say(f"{path}: the step summary is full (1 MiB); nothing was added")
+        say(f"{path}: the step summary is full (1 MiB); nothing was added")

@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from loadsim.cli.options import gate_option
-from loadsim.cli.output import json_option, put_json, report_of, write_line
+from loadsim.cli.output import json_option, put_json, report_of
 from loadsim.cli.stored_results import STORED_RESULT, read_result, result_path
+from loadsim.cli.streams import write_line
 from loadsim.cli.terminal import print_report
 from loadsim.exit_codes import Exit, exit_codes
 from loadsim.judge import evaluate, exit_code, objectives_of, rules_of, texts_of, vocabulary_of

@@ -8,8 +8,8 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-Table = dict[str, tuple[str, str, bool]]
-"""Name → (module in loadsim.cli, one-line help, hidden)."""
+Table = dict[str, tuple[str, str]]
+"""Name → (module in loadsim.cli, one-line help)."""
 
 
 class LazyGroup(click.Group):
@@ -20,7 +20,7 @@ class LazyGroup(click.Group):
         self._table = table
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return [name for name, (_, _, hidden) in self._table.items() if not hidden]
+        return list(self._table)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in self._table:

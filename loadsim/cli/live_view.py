@@ -10,8 +10,8 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
-from loadsim.cli import output
 from loadsim.cli.ctrl_c import STOPPING
+from loadsim.cli.streams import say, write_line
 from loadsim.model import NS_PER_S, counted
 
 if TYPE_CHECKING:
@@ -65,9 +65,9 @@ async def _lines(run: Run) -> None:
     await run.started.wait()
     plan = run.plan
     total = "" if plan.duration_ns is None else f", {plan.duration_ns / NS_PER_S:g} s"
-    output.say(f"{plan.scenario.name}: seed {plan.seed}, {counted(run.shards, 'shard')}{total}")
+    say(f"{plan.scenario.name}: seed {plan.seed}, {counted(run.shards, 'shard')}{total}")
     while True:
         await asyncio.sleep(_LINES_S)
         progress = run.progress()
         for line in (progress_line(plan, progress), *host_lines(progress)):
-            output.write_line(line)
+            write_line(line)

@@ -2,44 +2,42 @@
 
 from __future__ import annotations
 
-import errno
 import re
 import sys
-import traceback
 
 import click
 
 from loadsim import __version__
+from loadsim.cli.failures import failed_with
+from loadsim.cli.guarded_streams import guarded_output
 from loadsim.cli.lazy_commands import LazyGroup, Table
-from loadsim.cli.output import guarded_output, say
-from loadsim.cli.streams import prepare
+from loadsim.cli.streams import prepare, say
 from loadsim.exit_codes import Exit, exit_codes
-from loadsim.model import LoadsimError, own_fault
+from loadsim.model import LoadsimError
 from loadsim.signals import taken_as_one
 
 COMMANDS: Table = {
-    "simulate": ("simulate", "Send one signed event and show the result panel.", False),
-    "events": ("events", "List the event types, or print the exact body of one event.", False),
-    "run": ("run", "Run a load against an endpoint and judge it.", False),
-    "scenarios": ("scenarios", "List the scenarios that come with loadsim, show or copy one.", False),
-    "schemes": ("schemes", "List the signature schemes, or explain why a delivery does not verify.", False),
-    "probe": ("probe", "Find the bytes and times on which an endpoint's verification fails.", False),
-    "receive": ("receive", "Start the companion receiver that verifies signatures.", False),
-    "dashboard": ("dashboard", "Serve web pages to send events, watch load runs and compare results.", False),
-    "capacity": ("capacity", "Find the highest rate that meets the objectives.", False),
-    "ab": ("ab", "Compare two targets by interleaved pairs of runs.", False),
-    "compare": ("compare", "Compare two stored results, percentile by percentile.", False),
-    "bench": ("bench", "Measure the generator, the receiver and verification on this machine.", False),
-    "explain": ("explain", "Show everything about one event of a run, made again from the seed.", False),
-    "reconcile": ("reconcile", "Join a stored result with a file of what your own endpoint received.", False),
-    "runs": ("runs", "List the stored results, newest first, or delete old ones.", False),
-    "report": ("report", "Write a stored result again in any format.", False),
-    "judge": ("judge", "Judge a stored result again, with the same or other objectives.", False),
-    "schema": ("schema", "Print the JSON Schema of what a command prints with --json.", False),
-    "init": ("init", "Write a loadsim.toml and a scenario for your endpoint.", False),
-    "doctor": ("doctor", "Say what on this machine limits a load, and what to do about it.", False),
-    "completion": ("completion", "Print the script that completes commands in bash, zsh or fish.", False),
-    "shard": ("shard", "One generator process (started by loadsim itself).", True),
+    "simulate": ("simulate", "Send one signed event and show the result panel."),
+    "events": ("events", "List the event types, or print the exact body of one event."),
+    "run": ("run", "Run a load against an endpoint and judge it."),
+    "scenarios": ("scenarios", "List the scenarios that come with loadsim, show or copy one."),
+    "schemes": ("schemes", "List the signature schemes, or explain why a delivery does not verify."),
+    "probe": ("probe", "Find the bytes and times on which an endpoint's verification fails."),
+    "receive": ("receive", "Start the companion receiver that verifies signatures."),
+    "dashboard": ("dashboard", "Serve web pages to send events, watch load runs and compare results."),
+    "capacity": ("capacity", "Find the highest rate that meets the objectives."),
+    "ab": ("ab", "Compare two targets by interleaved pairs of runs."),
+    "compare": ("compare", "Compare two stored results, percentile by percentile."),
+    "bench": ("bench", "Measure the generator, the receiver and verification on this machine."),
+    "explain": ("explain", "Show everything about one event of a run, made again from the seed."),
+    "reconcile": ("reconcile", "Join a stored result with a file of what your own endpoint received."),
+    "runs": ("runs", "List the stored results, newest first, or delete old ones."),
+    "report": ("report", "Write a stored result again in any format."),
+    "judge": ("judge", "Judge a stored result again, with the same or other objectives."),
+    "schema": ("schema", "Print the JSON Schema of what a command prints with --json."),
+    "init": ("init", "Write a loadsim.toml and a scenario for your endpoint."),
+    "doctor": ("doctor", "Say what on this machine limits a load, and what to do about it."),
+    "completion": ("completion", "Print the script that completes commands in bash, zsh or fish."),
 }
 
 
@@ -92,24 +90,9 @@ def _run() -> int:
     except LoadsimError as error:
         say(f"{error}{_of_words() if error.exit_code == Exit.usage else ''}")
         code = error.exit_code
-    except OSError as error:
-        if _is_of_key_log(error):
-            say(f"SSLKEYLOGFILE: cannot write {error.filename}: {(error.strerror or str(error)).lower()}")
-            return Exit.usage
-        few = error.errno in (errno.EMFILE, errno.ENFILE)
-        say(f"{own_fault(error)}{'; raise the limit (ulimit -n)' if few else ''}")
-        code = Exit.error
-    except Exception:  # noqa: BLE001 - as Python shows it, but in the guarded stream: it may quote an endpoint
-        traceback.print_exc()
-        code = Exit.error
+    except Exception as error:  # noqa: BLE001 - it becomes words, and an exit code
+        code = failed_with(error)
     return code if isinstance(code, int) else Exit.ok
-
-
-def _is_of_key_log(error: OSError) -> bool:
-    """Whether OpenSSL could not open its key log, which fails at the first TLS context or at an import."""
-    from loadsim.process_environment import key_log_file
-
-    return error.filename is not None and error.filename == key_log_file()
 
 
 def _with_hint(error: click.ClickException) -> str:

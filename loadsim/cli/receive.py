@@ -11,8 +11,9 @@ import click
 from loadsim.cli import completing
 from loadsim.cli.capture_options import capture_options
 from loadsim.cli.options import secret_options, with_options
-from loadsim.cli.output import json_option, put_json, write_line
+from loadsim.cli.output import json_option, put_json
 from loadsim.cli.receiver_options import ADDRESS, DURATION, receiver_options
+from loadsim.cli.streams import write_line
 from loadsim.exit_codes import exit_codes
 from loadsim.host_checks import is_loopback
 from loadsim.model import NS_PER_S, UsageError, counted

@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 import msgspec
 
-from loadsim.cli.output import json_option, put_json, report_of, say, write_line
+from loadsim.cli.output import json_option, put_json, report_of
 from loadsim.cli.stored_results import STORED_RESULT, read_result, result_path
+from loadsim.cli.streams import say, write_line
 from loadsim.exit_codes import Exit, exit_codes
 
 

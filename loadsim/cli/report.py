@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import click
 
-from loadsim.cli.output import write_document, write_line
+from loadsim.cli.output import write_document
 from loadsim.cli.stored_results import STORED_RESULT, report_file
+from loadsim.cli.streams import write_line
 from loadsim.cli.terminal import print_report
 from loadsim.input_files import read_bytes_file
 from loadsim.launch.result_files import write_whole

@@ -19,7 +19,8 @@ from loadsim.cli.ctrl_c import stopping
 from loadsim.cli.dashboard import require_pages
 from loadsim.cli.option_groups import GroupedCommand
 from loadsim.cli.options import cluster_options, gate_option, run_options, target_options
-from loadsim.cli.output import put, put_line, report_of, say
+from loadsim.cli.output import put, put_line, report_of
+from loadsim.cli.streams import say
 from loadsim.exit_codes import Exit, exit_codes
 from loadsim.launch.shard_process import early_shard
 from loadsim.model import LoadsimError, UsageError

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from loadsim.cli.output import json_option, put_json, put_line, say, write_line
+from loadsim.cli.output import json_option, put_json, put_line
+from loadsim.cli.streams import say, write_line
 from loadsim.exit_codes import exit_codes
 from loadsim.model import UsageError, counted
 from loadsim.report import numbers

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from loadsim.cli import completing
-from loadsim.cli.output import json_option, put, put_json, put_line, write_line
+from loadsim.cli.output import json_option, put, put_json, put_line
+from loadsim.cli.streams import write_line
 from loadsim.model import UsageError
 from loadsim.shipped import SUFFIX, shipped_names, shipped_scenarios, shipped_text
 

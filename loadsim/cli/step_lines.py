@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from loadsim.cli.output import say
+from loadsim.cli.streams import say
 
 
 class StepLines(NamedTuple):

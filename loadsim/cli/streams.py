@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import TextIO
 
 from loadsim.model import LoadsimError
+from loadsim.report.numbers import printable
 
 _REPLACEMENTS = {
     "✓": "+",
@@ -78,6 +79,17 @@ def writing() -> Iterator[None]:
         _discard(sys.stdout)
         if error.errno != errno.EPIPE:
             raise OutputError(f"standard output cannot be written: {(error.strerror or str(error)).lower()}") from None
+
+
+def say(text: str) -> None:
+    """Print a message in one line on standard error. Control characters in it are shown as escapes."""
+    write_line(f"loadsim: {text}")
+
+
+def write_line(text: str) -> None:
+    """Print a line on standard error, without `loadsim: `. Errors of the stream are ignored."""
+    with contextlib.suppress(OSError):
+        print(printable(text), file=sys.stderr, flush=True)
 
 
 def _stream(number: int) -> TextIO:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -18,6 +18,7 @@ from loadsim.single.simulation_document import simulation_document
 
 SECTIONS = (("simulations", "/", "Simulations"), ("load", "/load", "Load runs"), ("runs", "/runs", "Runs"))
 """Name, path and title of the pages to which each page links."""
+_OWN_FILES, _REPORT_FILES = Path(__file__).parent, Path(numbers.__file__).parent
 CLASSES = {2: "good", 3: "warn"}
 
 
@@ -78,8 +79,8 @@ def status_of(sent: SentSimulation) -> str:
 def static_file(name: str) -> bytes:
     """A style sheet or script, of the dashboard or of the report page. Raises OSError when there is none."""
     if name in ("page.css", "page.js"):
-        return resources.files("loadsim.report").joinpath(name).read_bytes()
-    return resources.files("loadsim.dashboard").joinpath("static", name).read_bytes()
+        return _REPORT_FILES.joinpath(name).read_bytes()
+    return _OWN_FILES.joinpath(name).read_bytes()
 
 
 def _clock(instant: datetime.datetime) -> str:

@@ -1,7 +1,7 @@
 """One shard process: plan in on stdin, frames out on stdout.
 
-File descriptor 1 is used for frames only (other prints go to stderr). Signals that end a command are ignored, since the
-parent sends `stop`. The end of stdin means that the parent is gone. A full pipe never blocks the load loop.
+File descriptor 1 is used for frames only (other prints go to stderr). The parent sends `stop`; the end of stdin means
+that it is gone. A full pipe never blocks the load loop.
 """
 
 from __future__ import annotations
@@ -67,7 +67,6 @@ from loadsim.model import NS_PER_S, LoadsimError, UsageError
 from loadsim.plan import Plan, RunSpec
 from loadsim.plan.providers import DEADLINES_NS
 from loadsim.plan.redact import conceal, secrets_in
-from loadsim.signals import left_to_the_parent
 from loadsim.signing import scheme_names
 
 
@@ -93,12 +92,11 @@ def prepare() -> None:
             direct_transport()
 
 
-def main(with_keys: WithKeys) -> int:
+def run_shard(with_keys: WithKeys) -> int:
     """Run one shard over this process's stdin and stdout; the exit code is 0 unless it failed.
 
     `with_keys` is asked where the run brings no secret.
     """
-    left_to_the_parent()
     frames = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
     if sys.platform == "win32":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -18,6 +18,7 @@ from loadsim.model import JsonValue, UsageError
 from loadsim.spelling import did_you_mean
 
 TRACKPILOTS = "trackpilots"
+_CATALOGUE = Path(__file__).with_name("catalogue")
 JSON_TYPE = "application/json"
 FORM_TYPE = "application/x-www-form-urlencoded"
 
@@ -54,16 +55,15 @@ class EventType:
 
 
 def _trackpilots() -> list[EventType]:
-    folder = resources.files("loadsim.events") / "catalogue"
     return [
-        EventType(name, description, topic=name, template=(folder / f"{name}.json").read_bytes())
+        EventType(name, description, topic=name, template=(_CATALOGUE / f"{name}.json").read_bytes())
         for name, description in _DESCRIPTIONS.items()
     ]
 
 
 def _of_providers() -> list[EventType]:
     found = []
-    for folder in sorted((resources.files("loadsim.events") / "catalogue").iterdir(), key=lambda entry: entry.name):
+    for folder in sorted(_CATALOGUE.iterdir(), key=lambda entry: entry.name):
         if not folder.is_dir():
             continue
         for file in sorted(folder.iterdir(), key=lambda entry: entry.name):

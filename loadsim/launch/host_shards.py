@@ -116,7 +116,7 @@ class _Process:
 
     def __init__(self, variables: Sequence[str], out: Callable[[bytes], None], ended: Callable[[int], None]) -> None:
         self._process = subprocess.Popen(
-            own_command("loadsim", "shard"),
+            own_command("loadsim.cli.shard"),
             env=own_environment(variables),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

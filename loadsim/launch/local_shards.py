@@ -1,6 +1,6 @@
 """Starts shard processes on this machine and carries their messages.
 
-The command `loadsim shard` is the same for every launcher.
+The process `loadsim.cli.shard` is the same for every launcher.
 """
 
 from __future__ import annotations

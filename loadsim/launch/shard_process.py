@@ -27,7 +27,7 @@ class ShardProcess:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            own_command("loadsim", "shard"),
+            own_command("loadsim.cli.shard"),
             env=own_environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

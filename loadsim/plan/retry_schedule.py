@@ -7,7 +7,6 @@ become seconds; the time of the endpoint does not change.
 from __future__ import annotations
 
 import datetime as dt
-import email.utils
 import hashlib
 import math
 from collections.abc import Callable
@@ -147,6 +146,8 @@ def retry_after_ns(value: str | None, now_s: float) -> int | None:
     if text.isascii() and text.isdigit():
         seconds: float = int(text[:10])
     else:
+        import email.utils  # few endpoints send a date, and each shard has this module
+
         try:
             date = email.utils.parsedate_to_datetime(text)
             # asctime-date names no zone: every HTTP-date is in UTC (RFC 9110, 5.6.7)

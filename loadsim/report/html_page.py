@@ -11,7 +11,7 @@ import hashlib
 import itertools
 import re
 from collections.abc import Iterator, Sequence
-from importlib import resources
+from pathlib import Path
 
 from loadsim.extras import install
 from loadsim.report.blocks import (
@@ -136,7 +136,7 @@ def chart(block: Chart, *, drawn: bool) -> Markup:
 
 
 def _own(name: str) -> Markup:
-    return Markup(resources.files("loadsim.report").joinpath(name).read_text(encoding="utf-8"))
+    return Markup(Path(__file__).with_name(name).read_text("utf-8"))
 
 
 def _header(report: Report) -> Markup:

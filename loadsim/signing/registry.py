@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import tomllib
 from collections.abc import Mapping
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from loadsim.model import UsageError
@@ -20,8 +20,7 @@ CUSTOM_TABLE = "target.custom"
 
 @functools.cache
 def _tables() -> dict[str, dict[str, Any]]:
-    text = (resources.files("loadsim.signing") / "schemes.toml").read_text("utf-8")
-    return tomllib.loads(text)
+    return tomllib.loads(Path(__file__).with_name("schemes.toml").read_text("utf-8"))
 
 
 def _table(name: str) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from loadsim.cli.at_file import STDIN, body_of, header_lines, path_of
-from loadsim.cli.output import Guarded
+from loadsim.cli.guarded_streams import Guarded
 from loadsim.model import UsageError
 from tests.cli.loopback import serving
 from tests.cli.running import Run

@@ -44,7 +44,7 @@ def completed(run: Run, monkeypatch: pytest.MonkeyPatch, line: str) -> list[str]
 @pytest.mark.parametrize(
     ("line", "values"),
     [
-        ("loadsim ", [name for name, (_, _, hidden) in COMMANDS.items() if not hidden]),
+        ("loadsim ", list(COMMANDS)),
         ("loadsim com", ["compare", "completion"]),
         ("loadsim bench ", ["verify", "receiver", "engine"]),
         ("loadsim scenarios sh", ["show"]),

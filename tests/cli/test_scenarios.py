@@ -140,7 +140,7 @@ def test_what_is_no_scenario_is_refused_where_a_scenario_is_named(run: Run) -> N
 def test_an_installed_package_has_them_inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "scenarios").mkdir()
     (tmp_path / "scenarios" / "only.toml").write_text("# Is it here?\n", encoding="utf-8")
-    monkeypatch.setattr("loadsim.shipped.resources.files", lambda _: tmp_path)
+    monkeypatch.setattr("loadsim.shipped._PACKAGE", tmp_path)
     shipped_names.cache_clear()
     try:
         assert shipped_names() == ("only",)

@@ -74,7 +74,7 @@ class Shard:
 async def shard(*options: str, stderr: IO[bytes] | None = None) -> AsyncIterator[Shard]:
     """`options` are the interpreter's."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, *options, "-m", "loadsim", "shard"),
+        *(sys.executable, *options, "-m", "loadsim.cli.shard"),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=stderr,
