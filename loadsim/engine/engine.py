@@ -148,6 +148,7 @@ class Engine:
             policy.start(self)
         self._arrivals.start(start_ns)
         sweeper = loop.create_task(self._sweep())
+        sweeper.add_done_callback(self.fail_with)
         if self._beating:
             self._ticked_ns = self.clock()  # until now there was nothing to read
             self._tick(min(max(self._pauses.limit_ns / BEATS, _FASTEST_NS), _SLOWEST_NS) / NS_PER_S)
@@ -170,6 +171,19 @@ class Engine:
             self._drain_ns = 0
             if self._drained and not self._drained.done():
                 self._drained.set_result(None)
+
+    def fail(self, error: BaseException) -> None:
+        """End the run with an error that nothing else has met: what it kept from happening may be waited for."""
+        for waited in (self._over, self._drained):
+            if waited is not None and not waited.done():
+                waited.set_exception(error)
+                return
+
+    def fail_with(self, task: asyncio.Task[None]) -> None:
+        """A task that goes on until it is cancelled has ended."""
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self.fail(error)
 
     @property
     def planned(self) -> list[int]:
@@ -592,7 +606,9 @@ class Engine:
         self._pool.on_empty = self._end_drain_at_rest
         self._pool.settle(self.clock())
         if self._drain_ns:
-            await asyncio.wait([self._drained], timeout=self._drain_ns / NS_PER_S)
+            done, _ = await asyncio.wait([self._drained], timeout=self._drain_ns / NS_PER_S)
+            for each in done:
+                each.result()
 
     def _finish_all(self) -> int:
         """Record the remaining events as unfinished, with their time so far as a lower bound."""

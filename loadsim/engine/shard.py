@@ -17,7 +17,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from typing import BinaryIO, TypedDict
+from typing import Any, BinaryIO, TypedDict
 
 import msgspec
 import numpy as np
@@ -221,16 +221,27 @@ class ShardRun:
         if not self._transport.makes_cycles:
             gc.disable()  # there is nothing for the cyclic collector to find, so it would only cost pauses
         offset = max(0, monotonic_ns() - self._start_ns)
-        listener = loop.create_task(self._listen())
-        ticker = loop.create_task(self._tick())
+        tasks = [loop.create_task(self._listen()), loop.create_task(self._tick())]
+        for task in tasks:
+            task.add_done_callback(self._engine.fail_with)
+        loop.set_exception_handler(self._unmet)
         try:
             await self._engine.run(self._start_ns)
         finally:
-            for task in (listener, ticker):
+            loop.set_exception_handler(None)
+            for task in tasks:
                 task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+            await asyncio.gather(*tasks, return_exceptions=True)
         self._call(Last(self._frame(), offset, self._engine.stopped_ns))
+
+    def _unmet(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What the loop says of an error: one in a callback ends the run. It may be that of the timer, which nothing
+        would arm again."""
+        error = context.get("exception")
+        if "handle" in context and error is not None:
+            self._engine.fail(error)
+        else:
+            loop.default_exception_handler(context)
 
     async def _next_start(self) -> Start | None:
         while (message := await self._hear()) is not None:

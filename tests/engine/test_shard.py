@@ -16,6 +16,8 @@ import msgspec
 import pytest
 
 from loadsim import __version__
+from loadsim.engine.arrivals import Arrivals
+from loadsim.engine.engine import Engine
 from loadsim.engine.messages import (
     Alive,
     Assignment,
@@ -32,11 +34,13 @@ from loadsim.engine.messages import (
     from_shard,
     read_message,
 )
-from loadsim.engine.scripted_endpoint import START_NS, VirtualLoop
+from loadsim.engine.request_batches import RequestMaking
+from loadsim.engine.scripted_endpoint import START_NS, Reply, VirtualLoop
 from loadsim.engine.shard import ShardRun
-from loadsim.model import Secret
+from loadsim.model import NS_PER_MS, NS_PER_S, Secret
 from loadsim.plan import Plan, RunSpec, from_document
 from tests.launch.support import PATIENCE_S, endpoint
+from tests.launch.virtual import virtual_shards
 
 TYPES = ("desktop.activity_tracking.captured", "desktop.app_tracking.captured")
 
@@ -253,6 +257,43 @@ def test_every_word_renews_the_lease() -> None:
     assert loop.run_until_complete(go()) == [Alive()] * 3
     assert loop.now_ns() - START_NS == pytest.approx(3 * 2_400_000_000 + 2_500_000_000)
     loop.close()
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        (Arrivals, "_release"),
+        (Engine, "_beat"),
+        (RequestMaking, "follow_wall"),
+        (ShardRun, "_frame"),
+        (ShardRun, "_hear"),
+    ],
+    ids=lambda broken: broken[1],
+)
+def test_an_error_where_nothing_waits_for_it_ends_the_run(
+    monkeypatch: pytest.MonkeyPatch, broken: tuple[type, str]
+) -> None:
+    """In the timer's callback, the heartbeat's, the sweep, the frames, and in hearing the parent."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("nobody expected this")
+
+    async def go(loop: VirtualLoop) -> None:
+        reader = asyncio.StreamReader()
+        run = ShardRun(message(document("http://127.0.0.1:9/", rate="100/s", duration="1h")), reader, begun, _no_keys)
+
+        reader.feed_data(encode(Start(loop.now_ns() + NS_PER_MS)))
+        loop.at_ns(START_NS + 2 * NS_PER_MS, monkeypatch.setattr, *broken, fail)
+        loop.at_ns(START_NS + NS_PER_S, reader.feed_data, encode(Alive()))
+        with pytest.raises(RuntimeError, match="nobody expected this"):
+            async with asyncio.timeout(60):
+                await run.run()
+
+    def begun(_: FromShard) -> None:
+        """What the shard says."""
+
+    with virtual_shards(monkeypatch, lambda _, __: Reply(NS_PER_MS)) as loop:
+        loop.run_until_complete(go(loop))
 
 
 def _no_keys(spec: RunSpec) -> RunSpec:
