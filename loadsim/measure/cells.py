@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from loadsim.measure.distinct import counted, starts_of
 from loadsim.measure.hdr import MICROSECONDS, NANOSECONDS, HdrConfig, Ints
 from loadsim.model import NS_PER_MS, NS_PER_US
 from loadsim.outcome_codes import DROPPED, ERROR_BASE, SUCCESS, UNFINISHED
@@ -177,7 +178,7 @@ class KeyCounts:
 
     def _count(self) -> None:
         if self._pending:
-            self._counted.append(Cells(*np.unique(np.concatenate(self._pending), return_counts=True)))
+            self._counted.append(Cells(*counted(np.concatenate(self._pending))))
         self._pending, self._pending_size = [], 0
 
 
@@ -216,7 +217,7 @@ def compact(parts: list[Cells]) -> Cells:
     else:
         order = np.argsort(keys)
         keys, counts = keys[order], counts[order]
-    starts = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1])))
+    starts = starts_of(keys)
     return Cells(keys[starts], np.add.reduceat(counts, starts))
 
 

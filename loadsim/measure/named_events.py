@@ -1,8 +1,9 @@
 """The events that a report names: the slowest, and the first failing one of each kind.
 
-A shard finds them while it folds, in whole tables, so that nothing is done for each event; the parent merges what the
-shards found. Only events of recorded phases are named. Slow ones are those that latencies are counted of: where a
-refusal is due, the time of an answer says nothing.
+A shard finds them while it folds, in whole tables, so that nothing is done for each event: a few operations over their
+columns find the rows that may be named, and only those are looked at. The parent merges what the shards found. Only
+events of recorded phases are named. Slow ones are those that latencies are counted of: where a refusal is due, the time
+of an answer says nothing.
 """
 
 from __future__ import annotations
@@ -27,8 +28,6 @@ SLOWEST = 20
 """So many events are kept of each order."""
 MOST_KINDS = 50
 """Of so many kinds of failure the first event is kept: of those that began first."""
-_TOGETHER = 4096
-"""Rows that are looked through at once: a look at few costs nearly as much."""
 
 
 class _Kept(enum.IntEnum):
@@ -61,29 +60,33 @@ class NamedEvents:
         self._start_ns = start_ns
         self._recorded, self._refusing = np.array(recorded, dtype=np.bool), np.array(refusing, dtype=np.bool)
         self._cases = cases
-        self._waiting: list[Ints] = []
-        self._rows = 0
+        self._may_refuse = any(refusing)
         self._slowest = {name: _nothing() for name in _ORDERS}
         self._failing = _nothing()
 
     def add(self, table: Ints, *, outcomes: bool) -> None:
         """See Log."""
-        if outcomes:
-            self._waiting.append(table)
-            self._rows += len(table)
-            if self._rows >= _TOGETHER:
-                self._look()
+        if not outcomes:
+            return
+        code, due, sent, done = (table[:, column] for column in (Column.code, Column.due, Column.sent, Column.done))
+        bad = ~succeeded(code)
+        if self._may_refuse:
+            bad = failing(code, self._refusing[table[:, Column.stratum]])
+        slow = (done - due > self._floor("response")) | (done - sent > self._floor("service"))
+        found = np.flatnonzero(slow | bad)
+        if len(found):
+            self._look(table[found])
 
     def take(self) -> bytes:
         """All that are kept so far, packed for `merged`."""
-        if self._rows:
-            self._look()
         return b"".join(_packed(number, rows) for number, rows in enumerate([*self._slowest.values(), self._failing]))
 
-    def _look(self) -> None:
-        table = np.concatenate(self._waiting)
-        self._waiting.clear()
-        self._rows = 0
+    def _floor(self, name: str) -> int:
+        """Whatever is slower belongs to the slowest of this order."""
+        kept = self._slowest[name]
+        return int(kept[-1, _ORDERS[name]]) if len(kept) == SLOWEST else -1
+
+    def _look(self, table: Ints) -> None:
         table = table[self._recorded[table[:, Column.stratum]]]
         code = table[:, Column.code]
         refusing = self._refusing[table[:, Column.stratum]]
@@ -91,13 +94,11 @@ class NamedEvents:
         service = np.where(table[:, Column.sent] != 0, table[:, Column.done] - table[:, Column.sent], -1)
         timed = ~refusing & (code != DROPPED)
         for (name, column), values in zip(_ORDERS.items(), (response, service), strict=True):
-            kept = self._slowest[name]
-            floor = kept[-1, column] if len(kept) == SLOWEST else -1
-            found = np.flatnonzero(timed & (values > floor))
+            found = np.flatnonzero(timed & (values > self._floor(name)))
             if len(found) > SLOWEST:
                 found = found[values[found] >= np.partition(values[found], -SLOWEST)[-SLOWEST]]
             if len(found):
-                self._slowest[name] = _slowest([kept, self._rows_of(table[found])], column)
+                self._slowest[name] = _slowest([self._slowest[name], self._rows_of(table[found])], column)
         bad = np.flatnonzero(failing(code, refusing))
         if len(bad):
             self._failing = _first([self._failing, self._new(self._rows_of(table[bad]))], self._cases)

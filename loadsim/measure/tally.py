@@ -32,6 +32,7 @@ from loadsim.measure.cells import (
     unit_ns,
     unpacked,
 )
+from loadsim.measure.distinct import starts_of
 from loadsim.measure.hdr import Ints
 from loadsim.measure.outcome_columns import Column
 from loadsim.outcome_codes import DROPPED, ERROR_BASE, UNFINISHED
@@ -285,7 +286,7 @@ class Tally:
         # sorted (row << 44 | ns), so the ends of each stretch are its min and max
         grouped = np.sort((rows << moments.VALUE_BITS) | values)
         row = grouped >> moments.VALUE_BITS
-        starts = np.flatnonzero(np.concatenate(([True], row[1:] != row[:-1])))
+        starts = starts_of(row)
         self._moments.add(row[starts], moments.of_stretches(grouped & _LARGEST_NS, starts, overflow_ns))
 
     def _count(self, columns: Ints) -> None:
@@ -305,5 +306,5 @@ class Tally:
         tallied[8] = code == UNFINISHED
         order = np.argsort(stratum, kind="stable")
         stratum = stratum[order]
-        starts = np.flatnonzero(np.concatenate(([True], stratum[1:] != stratum[:-1])))
+        starts = starts_of(stratum)
         self._counters[stratum[starts]] += np.add.reduceat(tallied[:, order], starts, axis=1).T

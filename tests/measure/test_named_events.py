@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadsim.measure import named_events
 from loadsim.measure.named_events import MOST_KINDS, SLOWEST, NamedEvents, Naming, merged
 from loadsim.measure.outcome_columns import Column
 from loadsim.measure.result_events import NamedEvent
@@ -44,19 +42,17 @@ def fails(row: list[int]) -> bool:
     return not 400 <= code < 500 if REFUSING[row[Column.stratum]] else not 200 <= code < 300
 
 
-@given(st.lists(outcomes(NAMES.strata), max_size=120), st.integers(1, 3), st.integers(1, 40), st.integers(1, 60))
-def test_they_are_those_of_all_rows(rows: list[list[int]], shards: int, bite: int, together: int) -> None:
+@given(st.lists(outcomes(NAMES.strata), max_size=120), st.integers(1, 3), st.integers(1, 60))
+def test_they_are_those_of_all_rows(rows: list[list[int]], shards: int, bite: int) -> None:
     numbered(rows)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(named_events, "_TOGETHER", together)
-        packed = []
-        for number in range(shards):
-            own = shard()
-            of_shard = rows[number::shards]
-            for start in range(0, len(of_shard), bite):
-                own.add(array(of_shard[start : start + bite]), outcomes=True)
-            own.take()  # taking changes nothing
-            packed.append(own.take())
+    packed = []
+    for number in range(shards):
+        own = shard()
+        of_shard = rows[number::shards]
+        for start in range(0, len(of_shard), bite):
+            own.add(array(of_shard[start : start + bite]), outcomes=True)
+        own.take()  # taking changes nothing
+        packed.append(own.take())
     found = merged(packed, Naming(NAMES))
     counted = [row for row in rows if RECORDED[row[Column.stratum]]]
     timed = [row for row in counted if not REFUSING[row[Column.stratum]] and row[Column.code] != DROPPED]
