@@ -75,16 +75,38 @@ made(Sending *all, PyObject *event, char room[ROOM])
     return size <= ROOM ? size : 0;
 }
 
+/* Whether it is (Recorder.signs, since when an event is made). */
+static int
+is_timing(PyObject *timing)
+{
+    return PyTuple_CheckExact(timing) && PyTuple_GET_SIZE(timing) == 2 && PyList_CheckExact(PyTuple_GET_ITEM(timing, 0));
+}
+
+/* Note how long an event took to make. */
+static int
+note_making(PyObject *timing, PyObject *event)
+{
+    PyObject *signs = PyTuple_GET_ITEM(timing, 0);
+    long long since = to_number(PyTuple_GET_ITEM(timing, 1));
+    PyObject *number = PyErr_Occurred() ? NULL : PyLong_FromLongLong(clock_ns() - since);
+    int failed = number == NULL || PyList_Append(signs, PyTuple_GET_ITEM(event, 1))
+                 || PyList_Append(signs, PyTuple_GET_ITEM(event, 2)) || PyList_Append(signs, number);
+    Py_XDECREF(number);
+    return failed;
+}
+
 const char send_events_doc[] =
-    "send_events(head, names, connections, first, recipes)\n--\n\n"
+    "send_events(head, names, connections, first, recipes, timing)\n--\n\n"
     "Make and write the requests of the events of these connections, from the `first` on. Returns how many, up to one\n"
-    "that Python must make. `names`: what stands before and behind the index in the line that names a delivery.";
+    "that Python must make. `names`: what stands before and behind the index in the line that names a delivery. `timing`:\n"
+    "where the first event is timed, what gets (stratum, due, ns) if it is made here, and since when it is made; or None.";
 
 PyObject *
 send_events(PyObject *module, PyObject *const *given, Py_ssize_t count)
 {
-    if (count != 5 || !PyBytes_CheckExact(given[0]) || !is_around(given[1]) || !PyList_CheckExact(given[2])
-        || !PyDict_Check(given[4])) {
+    if (count != 6 || !PyBytes_CheckExact(given[0]) || !is_around(given[1]) || !PyList_CheckExact(given[2])
+        || !PyDict_Check(given[4])
+        || !(given[5] == Py_None || is_timing(given[5]))) {
         PyErr_SetString(PyExc_TypeError, "send_events: wrong arguments");
         return NULL;
     }
@@ -106,7 +128,8 @@ send_events(PyObject *module, PyObject *const *given, Py_ssize_t count)
         Py_INCREF(connection);
         Py_INCREF(event);
         Py_ssize_t size = made(&all, event, room);
-        int failed = size > 0 && send_request(connection, over_tls, room, size);
+        int failed = size > 0 && ((at == first && given[5] != Py_None && note_making(given[5], event))
+                                  || send_request(connection, over_tls, room, size));
         Py_DECREF(event);
         Py_DECREF(connection);
         if (size < 0 && PyErr_ExceptionMatches(PyExc_Exception))

@@ -31,7 +31,7 @@ enum {
     ARRIVALS_OF, POOL_OF, PAUSES_OF, MAKING_OF, RECORDER_OF, IDLE, TAKE_IDLE, QUEUE, POLICIES, OF_USER, REUSE, TIMEOUT_NS,
     IN_TIME_UNTIL, READY, ARM, OUTSTANDING, TICKED_NS, CLOSED, STOPPED_NS, PHASE_END, WAKE_NS, BLOCK, POSITION, START_NS, PLANNED,
     TURNS, USERS, USERS_WANTED, LIMIT, OPEN_COUNT, SATURATED_SINCE, ON_EMPTY, GATHERER, LIMIT_NS, BEATEN_NS, RECOVERING,
-    UNTIMED, TIMED_NS, WALL_OFFSET, RECIPES_OF, SEND_EVENTS, RECIPES_MS, ROWS, FOLDING, TABLE, POLL,
+    UNTIMED, TIMED_NS, WALL_OFFSET, RECIPES_OF, SEND_EVENTS, RECIPES_MS, ROWS, FOLDING, SIGNS, TABLE, POLL,
     ANSWERS, DRAINING, LOOKED_NS, SOME, OWNER, GRAVEYARD, MEMO_OF, VARIED, MEMBERS
 };
 typedef struct {
@@ -126,6 +126,7 @@ is_known(PyObject *engine)
     return holds(engine, ENGINE) && is_of(get(engine, ARRIVALS_OF), ARRIVALS) && is_of(get(engine, POOL_OF), POOL)
            && is_of(get(engine, PAUSES_OF), PAUSES) && is_of(get(engine, MAKING_OF), MAKING)
            && is_of(get(engine, RECORDER_OF), RECORDER) && is_list(get(get(engine, RECORDER_OF), ROWS))
+           && is_list(get(get(engine, RECORDER_OF), SIGNS))
            && is_list(get(engine, READY)) && is_list(get(engine, POLICIES)) && is_list(get(engine, OF_USER))
            && is_list(get(get(engine, ARRIVALS_OF), PLANNED)) && get(engine, IDLE) != NULL
            && PyDict_CheckExact(get(engine, IDLE));

@@ -122,33 +122,39 @@ is_timed(PyObject *making, Py_ssize_t events, long long now)
     return timed;
 }
 
-/* Make and send the requests as they are made without timing: returns how many, up to one that Python must make. */
+/* Make and send the requests: returns how many, up to one that Python must make. `signs`: NULL
+ * where none of them is timed. */
 static Py_ssize_t
-sent_by_step(PyObject *making, PyObject *ready, long long now)
+sent_by_step(PyObject *making, PyObject *ready, long long now, PyObject *signs)
 {
     PyObject *recipes = get(making, RECIPES_OF);
     long long wall = now + number_of(making, WALL_OFFSET);
     if (wall / 1000000 != number_of(recipes, RECIPES_MS) && called(PyObject_CallMethod(recipes, "at", "L", wall)))
         return -1;
-    PyObject *words[] = {NULL, ready, zero, recipes};
-    PyObject *sent = PyObject_Vectorcall(get(making, SEND_EVENTS), words + 1, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    PyObject *timing = signs == NULL ? Py_NewRef(Py_None) : Py_BuildValue("(OL)", signs, now);
+    if (timing == NULL)
+        return -1;
+    PyObject *words[] = {NULL, ready, zero, recipes, timing};
+    PyObject *sent = PyObject_Vectorcall(get(making, SEND_EVENTS), words + 1, 4 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
     Py_ssize_t count = sent == NULL ? -1 : PyLong_AsSsize_t(sent);
+    Py_DECREF(timing);
     Py_XDECREF(sent);
     return count;
 }
 
 /* Make and send the requests of these connections: RequestMaking.send. */
 static int
-make_and_send(PyObject *making, PyObject *ready)
+make_and_send(PyObject *engine, PyObject *ready)
 {
+    PyObject *making = get(engine, MAKING_OF), *signs = get(get(engine, RECORDER_OF), SIGNS);
     long long now = clock_ns();
     int timed = is_timed(making, PyList_GET_SIZE(ready), now);
-    Py_ssize_t sent = timed ? 0 : sent_by_step(making, ready, now);
-    if (timed < 0 || sent < 0)
+    Py_ssize_t sent = timed < 0 ? -1 : sent_by_step(making, ready, now, timed ? signs : NULL);
+    if (sent < 0)
         return -1;
     if (sent == PyList_GET_SIZE(ready))
         return 0;
-    return called(PyObject_CallMethod(making, "send_at", "OLOn", ready, now, timed ? Py_True : Py_False, timed ? -1 : sent));
+    return called(PyObject_CallMethod(making, "send_at", "OLOn", ready, now, timed && !sent ? Py_True : Py_False, sent));
 }
 
 /* What follows when all was sent: the beat of Engine.flush, the timer, and what there is time for before it wakes. */
@@ -195,7 +201,7 @@ wake(PyObject *module, PyObject *const *given, Py_ssize_t count)
     PyObject *block = Py_NewRef(get(get(engine, ARRIVALS_OF), BLOCK));
     PyObject *ready = note_beat(get(engine, PAUSES_OF), now) ? NULL : released(engine, &due, given[1]);
     Py_DECREF(block);
-    int failed = ready == NULL || make_and_send(get(engine, MAKING_OF), ready) || go_on(engine, now, due.count);
+    int failed = ready == NULL || make_and_send(engine, ready) || go_on(engine, now, due.count);
     Py_XDECREF(ready);
     return failed ? NULL : PyBool_FromLong(1);
 }

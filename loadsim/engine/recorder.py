@@ -38,7 +38,7 @@ class Recorder:
     """
 
     if step is not None:
-        __slots__ = ("__dict__", "_folding", "rows")  # what the compiled step reaches
+        __slots__ = ("__dict__", "_folding", "rows", "signs")  # what the compiled step reaches
 
     def __init__(self, tally: Tally, logs: Sequence[Log] = (), lateness: LatenessTally | None = None) -> None:
         """`lateness`: also gets every event."""

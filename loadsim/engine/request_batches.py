@@ -84,23 +84,23 @@ class RequestMaking:
 
     def send_at(self, ready: list[Connection], now: int, timed: bool, sent: int = -1) -> None:
         """As `send`, at `now`, by the compiled step as far as it can. `sent`: it has sent so many and stopped there;
-        -1: it was not asked yet."""
+        -1: it was not asked yet. `timed`: the first of those that are not sent yet is timed."""
         assert self._recipes is not None  # noqa: S101 - see `send`
         assert self._send_events is not None  # noqa: S101
-        at = max(sent, 0)
-        if timed:
-            self._send_by_python(ready[:1], now, timed=True)
-            at = 1
+        at, timing = max(sent, 0), (self._recorder.signs, now)
         while at < len(ready):
             if sent < 0:
-                sent = self._send_events(ready, at, self._recipes.at(now + self.wall_offset))
+                recipes = self._recipes.at(now + self.wall_offset)
+                sent = self._send_events(ready, at, recipes, timing if timed else None)
                 at += sent
+                timed = timed and not sent
             if at < len(ready):
                 # It stops where a block of random numbers ends, and at a template that is not compiled yet: then one
                 # event is made here. Where it sent nothing it may know none of these templates: all are made here.
                 some = ready[at : at + 1] if sent else ready[at:]
-                self._send_by_python(some, now, timed=False)
+                self._send_by_python(some, now, timed=timed)
                 at += len(some)
+                timed = False
             sent = -1
 
     def _send_by_python(self, ready: list[Connection], now: int, *, timed: bool) -> None:

@@ -94,9 +94,10 @@ Made = tuple[Connection, tuple[bytes, bytes], int]
 """A connection, the headers and body that it is to carry (those of a SignedRequest), and the index of its event."""
 
 
-SendEvents = Callable[[list[Any], int, Recipes], int]
-"""(connections, number of one of them, recipes) -> how many requests were made and written: those of the events of that
-connection and the ones behind it, up to a request that must be made by Python. Nothing was done for that one."""
+SendEvents = Callable[[list[Any], int, Recipes, tuple[list[int], int] | None], int]
+"""(connections, number of one of them, recipes, timing) -> how many requests were made and written: those of the events
+of that connection and the ones behind it, up to a request that must be made by Python. Nothing was done for that one.
+`timing`: where the first of them is timed, what gets its row (`Recorder.signs`), and since when it is made."""
 
 
 class ConnectionOwner(Protocol):
