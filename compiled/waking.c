@@ -159,11 +159,11 @@ make_and_send(PyObject *engine, PyObject *ready)
 
 /* What follows when all was sent: the beat of Engine.flush, the timer, and what there is time for before it wakes. */
 static int
-go_on(PyObject *engine, long long woken, Py_ssize_t sent)
+go_on(PyObject *engine, Py_ssize_t sent)
 {
     PyObject *pauses = get(engine, PAUSES_OF), *recorder = get(engine, RECORDER_OF);
     PyObject *wake_ns = Py_NewRef(get(get(engine, ARRIVALS_OF), WAKE_NS));
-    long long now = clock_ns(), spare = to_number(wake_ns) - woken;
+    long long now = clock_ns(), next = to_number(wake_ns);
     int away = was_away(pauses, now);
     int failed = away < 0
                  || (away ? called(PyObject_CallMethod(pauses, "beat", "LOn", now, get(engine, OUTSTANDING), sent))
@@ -172,6 +172,7 @@ go_on(PyObject *engine, long long woken, Py_ssize_t sent)
     Py_DECREF(wake_ns);
     if (failed)
         return -1;
+    long long spare = next - clock_ns();
     Py_ssize_t rows = PyList_GET_SIZE(get(recorder, ROWS));
     if (get(recorder, FOLDING) == Py_None && rows < constants[PACED_BITE] && !(rows && spare > 1000000))
         return 0;
@@ -201,7 +202,7 @@ wake(PyObject *module, PyObject *const *given, Py_ssize_t count)
     PyObject *block = Py_NewRef(get(get(engine, ARRIVALS_OF), BLOCK));
     PyObject *ready = note_beat(get(engine, PAUSES_OF), now) ? NULL : released(engine, &due, given[1]);
     Py_DECREF(block);
-    int failed = ready == NULL || make_and_send(engine, ready) || go_on(engine, now, due.count);
+    int failed = ready == NULL || make_and_send(engine, ready) || go_on(engine, due.count);
     Py_XDECREF(ready);
     return failed ? NULL : PyBool_FromLong(1);
 }

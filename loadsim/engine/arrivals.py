@@ -39,7 +39,7 @@ class Dispatcher(Protocol):
         """A phase starts that allows this number of connections."""
 
     def spare(self, time_ns: int) -> None:
-        """All due events are released, and no other is due for this time."""
+        """All events that were due are released, and the next one is due after this time; below 0: since."""
 
     def over(self) -> None:
         """No further event will be due."""
@@ -157,7 +157,7 @@ class Arrivals:
         if self.stopped_ns:
             return
         self._pacer.arm(now if self._starting else self._wake_ns)
-        self._dispatcher.spare(self._wake_ns - now)
+        self._dispatcher.spare(self._wake_ns - self._clock())
 
     def _enter_next(self, now: int) -> None:
         self._phase_no += 1

@@ -292,13 +292,15 @@ class Engine:
 
     def spare(self, time_ns: int) -> None:
         """See Dispatcher. Rows are folded at once where there is much time. Where events are due at short intervals
-        there never is: a step of a fold is then taken after each of them."""
+        there never is: then a step of a fold is taken wherever no event is late. It makes some late, and the next step
+        waits until they are sent, or until many rows wait."""
         recorder = self.recorder
-        if recorder.under_way:  # whatever time there is: there may never be more
-            recorder.step()
-            return
         rows = len(recorder.rows)
-        if rows and time_ns > NS_PER_MS:
+        if time_ns < 0 and rows < _LEFT * BITE // 2:
+            return
+        if recorder.under_way:  # however little time there is: there may never be more
+            recorder.step()
+        elif rows and time_ns > NS_PER_MS:
             recorder.fold()
         elif rows >= BITE or (rows >= PACED_BITE and time_ns > _STEP_NS):
             recorder.step()

@@ -58,6 +58,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Nothing happens between these instants: what should have comes at the second one."""
         self._leaping.away.append((start_ns, end_ns))
 
+    def spend(self, time_ns: int) -> None:
+        """What is done just now takes this time."""
+        self._leaping.now_ns += time_ns
+
     def at_ns(self, instant: int, call: Callable[..., object], *args: Any) -> asyncio.TimerHandle:
         """Call at `instant`, ns of the clock, or as soon as possible after it."""
         return self.call_at(instant / NS_PER_S, call, *args)

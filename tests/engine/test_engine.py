@@ -23,6 +23,7 @@ from loadsim.engine.scripted_endpoint import (
     ScriptedTransport,
     VirtualLoop,
 )
+from loadsim.engine.transport_interface import Made
 from loadsim.error_kinds import ErrorKind
 from loadsim.measure.outcome_columns import Column
 from loadsim.model import NS_PER_MS, NS_PER_S, SignedRequest
@@ -107,6 +108,48 @@ def test_steps_of_the_wall_clock_change_nothing_that_is_measured(phase: dict[str
     measured = [column for column in Column if column != Column.bytes_sent]  # a date may be a digit longer
     assert (stepped.rows[:, measured] == steady.rows[:, measured]).all()
     assert stepped.took_s == steady.took_s
+
+
+def test_steps_of_a_fold_leave_time_between_them_for_what_they_made_late() -> None:
+    """A core that is two thirds busy makes good what one step did before it takes the next: lag does not add up."""
+    step_ns, event_ns = 150_000, 33_000
+    loop = VirtualLoop()
+
+    class Busy(ScriptedTransport):
+        def send_all(self, made: Iterable[Made], attempt: int = 1) -> None:
+            given = list(made)
+            super().send_all(given, attempt)
+            loop.spend(event_ns * len(given))
+
+    steps: list[int] = []
+    transport = Busy(loop, after(MS))
+    of = scenario([{"rate": "20000/s", "duration": "500ms"}], {"connections": 64})
+
+    async def go() -> Ran:
+        clock = loop.now_ns
+        engine, recorder, policies = build(
+            of, transport, ScriptedPacer(loop), start_ns=START_NS, clock=clock, wall=clock
+        )
+        step = recorder.step
+
+        def busy() -> None:
+            step()
+            steps.append(clock())
+            loop.spend(step_ns)
+
+        setattr(recorder, "step", busy)  # noqa: B010 - it has slots
+        end = await engine.run(START_NS)
+        return ran(engine, recorder, policies, (end - START_NS) / S)
+
+    try:
+        result = loop.run_until_complete(go())
+    finally:
+        loop.close()
+    assert len(steps) > 10
+    assert (
+        max(woken - due for woken, due in zip(result.column(Column.woken), result.column(Column.due), strict=True))
+        < 250_000
+    )
 
 
 def test_a_stall_shows_in_response_and_not_in_service() -> None:
