@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from loadsim.cli.main import COMMANDS, main
+from loadsim.launch.shard_process import SHARD
 from loadsim.report import packed_text, plotly_script
 
 IMPORTED = (
@@ -28,7 +29,7 @@ IMPORTED = (
 """What commands, shards and workers import when they need it, beside the modules of the commands themselves."""
 LEFT_OUT = ("dashboard",)
 """Commands that need an extra."""
-SHARD, WORKER = "loadsim.cli.shard", "loadsim.receiver.worker"
+WORKER = "loadsim.receiver.worker"
 LARGEST_ORDER = 1_000_000
 MOST_DESCRIPTORS = 64
 

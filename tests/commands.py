@@ -27,8 +27,9 @@ import msgspec
 
 from loadsim.child_processes import own_command
 from loadsim.launch import shard_process
+from loadsim.launch.shard_process import SHARD
 from loadsim.receiver import worker_process
-from tests.command_server import SHARD, WORKER, Order
+from tests.command_server import WORKER, Order
 
 
 class Pipe(NamedTuple):

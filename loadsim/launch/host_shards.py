@@ -19,6 +19,7 @@ from loadsim.child_processes import own_command, own_environment
 from loadsim.engine.messages import MAX_MESSAGE, Alive, encode
 from loadsim.engine.silence_clock import Listening
 from loadsim.launch.liveness import BEAT_S, LEASE_S, START_LEASE_S
+from loadsim.launch.shard_process import SHARD
 from loadsim.model import NS_PER_S
 
 KILL_S = 2.0
@@ -116,7 +117,7 @@ class _Process:
 
     def __init__(self, variables: Sequence[str], out: Callable[[bytes], None], ended: Callable[[int], None]) -> None:
         self._process = subprocess.Popen(
-            own_command("loadsim.cli.shard"),
+            own_command(SHARD),
             env=own_environment(variables),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -18,6 +18,8 @@ from loadsim.model import LoadsimError
 if TYPE_CHECKING:
     import asyncio
 
+SHARD = "loadsim.cli.shard"
+"""The module that a shard runs."""
 LARGEST_BUFFER = 2**26
 """Bytes of a shard's messages that wait to be read."""
 
@@ -27,7 +29,7 @@ class ShardProcess:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            own_command("loadsim.cli.shard"),
+            own_command(SHARD),
             env=own_environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -24,6 +24,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from loadsim.launch.shard_process import SHARD
 from tests.benchmarks import common
 from tests.benchmarks.nginx import serving
 
@@ -59,7 +60,7 @@ def measure(events: int, every_s: float) -> tuple[list[Reading], dict[str, float
         command = common.loadsim("run", nginx.url("http"), *size, "-e", common.EVENT, "-q", "--out", name)
         with common.running(common.pinned(cores.generator, command), log=log) as process:
             nginx.wait_for_load(CONNECTIONS, 0, process)
-            shard = next(pid for pid in common.tree(process.pid) if "shard" in _arguments(pid))
+            shard = next(pid for pid in common.tree(process.pid) if SHARD in _arguments(pid))
             peaks = {"shard": 0.0, "parent": 0.0}
             began, readings = time.monotonic(), [Reading(0.0, 0, common.rss_mb(process.pid), common.rss_mb(shard))]
             while process.poll() is None:

@@ -37,6 +37,7 @@ from loadsim.engine.messages import (
 from loadsim.engine.request_batches import RequestMaking
 from loadsim.engine.scripted_endpoint import START_NS, Reply, VirtualLoop
 from loadsim.engine.shard import ShardRun
+from loadsim.launch.shard_process import SHARD
 from loadsim.model import NS_PER_MS, NS_PER_S, Secret
 from loadsim.plan import Plan, RunSpec, from_document
 from tests.launch.support import PATIENCE_S, endpoint
@@ -78,7 +79,7 @@ class Shard:
 async def shard(*options: str, stderr: IO[bytes] | None = None) -> AsyncIterator[Shard]:
     """`options` are the interpreter's."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, *options, "-m", "loadsim.cli.shard"),
+        *(sys.executable, *options, "-m", SHARD),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=stderr,

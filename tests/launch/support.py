@@ -14,6 +14,7 @@ from typing import Protocol
 import msgspec
 from aiohttp import web
 
+from loadsim.launch.shard_process import SHARD
 from loadsim.measure.result import RunResult, load_result
 from tests import commands
 
@@ -185,7 +186,7 @@ def children_of(pid: int) -> list[int]:
 
 def shards_of(pid: int) -> list[int]:
     """The shard processes that a run started, by shard number."""
-    return [child for child in children_of(pid) if "shard" in command_line(child)]
+    return [child for child in children_of(pid) if SHARD in command_line(child)]
 
 
 def command_line(pid: int) -> list[str]:

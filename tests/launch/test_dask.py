@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from loadsim.launch.shard_process import SHARD
 from loadsim.measure.result import RunResult
 from tests.cli.certificates import authority
 from tests.launch.clusters import Cluster, alive, cluster, kept
@@ -102,7 +103,7 @@ async def test_a_secret_that_a_host_lacks_is_asked_for_by_name_or_sent(shared: C
             await served.seen(1)
             pids = [pid for host in HOSTS for pid in (shared.workers[host].pid, *shared.shards(host))]
             shown = [argument for pid in pids for argument in command_line(pid)]
-            assert "shard" in shown
+            assert SHARD in shown
             held = await kept(shared.address)
             assert "serve_host" in held
             served.gate.set()
