@@ -71,11 +71,14 @@ class Way(NamedTuple):
     """Answers differ: see `VARIED`."""
     paused: int = 0
     """Writing each request of so many takes PAUSE_NS."""
+    shards: int = 1
+    """Among so many it is the first."""
 
 
 WAYS: Mapping[str, Way] = {
     "closed": Way(8, 32, 8_192, 4_096, {"connections": 32, "events": 13_000}),
     "traced": Way(8, 32, 8_192, 4_096, {"connections": 32, "events": 13_000}, {"trace": {"sampled": "1%"}}),
+    "one of two": Way(8, 32, 8_192, 4_096, {"connections": 64, "events": 26_000}, shards=2),
     "open": Way(1, 256, 8_000, 4_000, {"rate": "4000/s", "duration": "3100ms"}),
 }
 
@@ -378,20 +381,20 @@ def scenario(way: Way) -> dict[str, Any]:
     }
 
 
-def assignment(document: dict[str, Any]) -> Any:
-    """The first message to the shard."""
+def assignment(document: dict[str, Any], shards: int = 1) -> Any:
+    """The first message to the first of so many shards."""
     from loadsim.engine.messages import assignments
     from loadsim.model import Secret
     from loadsim.plan import RunSpec, from_document
 
     spec = RunSpec(scenario=from_document(document, "cost"), seed=7, run_id="run-1", secret=Secret("a secret"))
-    return assignments(spec, 1)[0]
+    return assignments(spec, shards)[0]
 
 
 def run(
     way: Way,
     opcodes: collections.Counter[str],
-    message_of: Callable[[dict[str, Any]], Any] = assignment,
+    message_of: Callable[[dict[str, Any], int], Any] = assignment,
     step: Path | None = None,
     *,
     watched: bool = False,
@@ -438,7 +441,7 @@ def run(
     async def serve() -> None:
         reader = asyncio.StreamReader()
         reader.feed_data(encode(Start(world.clock.now + 10**6)))
-        await ShardRun(message_of(scenario(way)), reader, heard.append, lambda spec: spec).run()
+        await ShardRun(message_of(scenario(way), way.shards), reader, heard.append, lambda spec: spec).run()
 
     loop.run_until_complete(serve())
     last = heard[-1]
