@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import importlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -136,6 +137,7 @@ class RetryPolicy:
 
 def policy_of(retry: Retry, seed: int) -> RetryPolicy:
     """The policy of a valid `[retry]` in a run of this seed."""
+    importlib.import_module("email.utils")  # for `retry_after_ns`: while events are sent it would hold them up
     return RetryPolicy(profile_of(retry), retry.time_scale, seed)
 
 
@@ -146,7 +148,7 @@ def retry_after_ns(value: str | None, now_s: float) -> int | None:
     if text.isascii() and text.isdigit():
         seconds: float = int(text[:10])
     else:
-        import email.utils  # few endpoints send a date, and each shard has this module
+        import email.utils  # each shard has this module, and few have retries
 
         try:
             date = email.utils.parsedate_to_datetime(text)
