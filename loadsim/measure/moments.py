@@ -59,8 +59,7 @@ def empty(k: int) -> Rows:
 
 
 def of_stretches(values: Ints, starts: Ints, overflow: int) -> Rows:
-    """Moments of each stretch of `values` (0 to 2^44 - 1) that begins at one of `starts`; stretches are sorted, none is
-    empty.
+    """Moments of each stretch of `values` (0 to 2^44 - 1) that begins at one of `starts`; none is empty.
 
     `overflow`: values from this one on are counted as overflow.
     """
@@ -72,8 +71,8 @@ def of_stretches(values: Ints, starts: Ints, overflow: int) -> Rows:
     middle = 2 * products + (low_squares >> _HALF_BITS)
     rows = np.empty((len(starts), len(COLUMNS)), dtype=np.int64)
     rows[:, _COUNT] = ends - starts
-    rows[:, _MIN] = values[starts]
-    rows[:, _MAX] = values[ends - 1]
+    rows[:, _MIN] = np.minimum.reduceat(values, starts)
+    rows[:, _MAX] = np.maximum.reduceat(values, starts)
     rows[:, _TOTAL] = total
     rows[:, _HIGH] = high_squares + (middle >> _HALF_BITS)
     rows[:, _LOW] = ((middle & _HALF) << _HALF_BITS) | (low_squares & _HALF)

@@ -206,16 +206,16 @@ class Tally:
         _, code, due, woken, slot, sent, first_byte, done, _, _ = columns
         was_sent, kept = sent != 0, code != DROPPED
         by_outcome = base + (part_of(code) << GROUP_SHIFT)
-        spans = [
+        spans = [  # in the order of their numbers, which saves sorting
             (Metric.response, due, done, kept, by_outcome),
             (Metric.service, sent, done, kept & was_sent, by_outcome),
-            (Metric.first_byte, sent, first_byte, kept & was_sent & (first_byte != 0), by_outcome),
         ]
         if self._paced:
             spans += [
                 (Metric.lag, due, woken, woken != 0, base),
                 (Metric.wait, woken, slot, kept & (slot != 0), base),
             ]
+        spans.append((Metric.first_byte, sent, first_byte, kept & was_sent & (first_byte != 0), by_outcome))
         unfinished = code == UNFINISHED
         if unfinished.any():
             spans[2:] = self._cut_off(spans[2:], columns, base, unfinished)
@@ -251,19 +251,18 @@ class Tally:
 
     @staticmethod
     def _cut_off(spans: list[_Span], columns: Ints, base: Ints, unfinished: NDArray[np.bool]) -> list[_Span]:
-        """The spans of `first_byte`, lag and `wait` where events are unfinished: those without a first byte, or
+        """The spans of lag, `wait` and `first_byte` where events are unfinished: those without a first byte, or
         without a connection, get what they waited so far, as a lower bound. A first byte that came is exact."""
         _, _, _, woken, slot, sent, first_byte, done, _, _ = columns
         bound = base + (int(Part.unfinished) << GROUP_SHIFT)
-        (metric, _, _, where, by_outcome), *rest = spans
-        found = [
+        *found, (metric, _, _, where, by_outcome) = spans
+        if found:
+            found.append((Metric.wait, woken, done, unfinished & (slot == 0) & (woken != 0), bound))
+        return [
+            *found,
             (metric, sent, first_byte, where, np.where(unfinished, base, by_outcome)),
             (metric, sent, done, unfinished & (sent != 0) & (first_byte == 0), bound),
-            *rest,
         ]
-        if rest:
-            found.append((Metric.wait, woken, done, unfinished & (slot == 0) & (woken != 0), bound))
-        return found
 
     def _instants(self, ends: Sequence[int]) -> Ints:
         return np.array([self._start + end if end >= 0 else _UNBOUNDED for end in ends], dtype=np.int64)
@@ -283,11 +282,11 @@ class Tally:
         """Update the moments: `rows` of their table, of one length with `values`."""
         if not len(values):
             return
-        # sorted (row << 44 | ns), so the ends of each stretch are its min and max
-        grouped = np.sort((rows << moments.VALUE_BITS) | values)
-        row = grouped >> moments.VALUE_BITS
-        starts = starts_of(row)
-        self._moments.add(row[starts], moments.of_stretches(grouped & _LARGEST_NS, starts, overflow_ns))
+        if not (rows[1:] >= rows[:-1]).all():  # they are in order where all events are of one kind
+            grouped = np.sort((rows << moments.VALUE_BITS) | values)
+            rows, values = grouped >> moments.VALUE_BITS, grouped & _LARGEST_NS
+        starts = starts_of(rows)
+        self._moments.add(rows[starts], moments.of_stretches(values, starts, overflow_ns))
 
     def _count(self, columns: Ints) -> None:
         stratum, code, due, woken, _, _, _, _, bytes_sent, bytes_received = columns
@@ -304,7 +303,8 @@ class Tally:
         tallied[6] = succeeded(code)
         tallied[7] = dropped
         tallied[8] = code == UNFINISHED
-        order = np.argsort(stratum, kind="stable")
-        stratum = stratum[order]
+        if not (stratum[1:] >= stratum[:-1]).all():
+            order = np.argsort(stratum, kind="stable")
+            stratum, tallied = stratum[order], tallied[:, order]
         starts = starts_of(stratum)
-        self._counters[stratum[starts]] += np.add.reduceat(tallied[:, order], starts, axis=1).T
+        self._counters[stratum[starts]] += np.add.reduceat(tallied, starts, axis=1).T
