@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from aiohttp import hdrs, web
 from aiohttp.abc import AbstractStreamWriter
@@ -41,26 +42,30 @@ class Prepared(web.StreamResponse):
         """Does nothing: `prepare` has written everything."""
 
 
-class Sent(web.StreamResponse):
-    """An answer that is written already, on a connection that stays open: there is nothing to wait for."""
+class AnsweringParser:
+    """aiohttp's parser, which keeps for itself the request that `answer` has answered.
 
-    keep_alive = True
+    For each request that it hands over, aiohttp's connection has a task, a future and three turns of the loop, which
+    cost more than all that is done with a delivery here.
+    """
 
-    def __init__(self, done: asyncio.Future[None]) -> None:
-        """`done` is over already: to wait for it costs less than a coroutine that does nothing."""
-        super().__init__()
-        self._done = done
+    __slots__ = ("_answer", "_feed", "_parser")
 
-    def prepare(  # type: ignore[override]  # it is awaited, and nothing else
-        self, request: web.BaseRequest
-    ) -> Awaitable[None]:
-        if request.protocol.writing_paused:
-            return request.writer.drain()
-        return self._done
+    def __init__(self, parser: Any, answer: Callable[[RawRequestMessage, StreamReader, int], bool]) -> None:
+        """`answer`: of a request that came alone and its body, of which no more than so many bytes have come."""
+        self._parser, self._feed, self._answer = parser, parser.feed_data, answer
 
-    def write_eof(self, data: bytes = b"") -> Awaitable[None]:  # type: ignore[override]  # noqa: ARG002
-        """Does nothing."""
-        return self._done
+    def feed_data(self, data: bytes) -> tuple[Sequence[tuple[RawRequestMessage, StreamReader]], bool, bytes]:
+        """See aiohttp.http_parser.HttpParser."""
+        parsed: tuple[Sequence[tuple[RawRequestMessage, StreamReader]], bool, bytes] = self._feed(data)
+        requests, upgraded, rest = parsed
+        if len(requests) != 1 or upgraded or not self._answer(*requests[0], len(data)):
+            return parsed
+        self._parser.message_consumed()
+        return (), upgraded, rest
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._parser, name)
 
 
 class ReadRequest(web.BaseRequest):

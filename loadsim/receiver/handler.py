@@ -83,6 +83,11 @@ class WebhookHandler:
         self._work = work
         self._extras = bool(options.longest_ns or self._failing or log or work)
 
+    @property
+    def answers_at_once(self) -> bool:
+        """Whether every answer may be sent at once."""
+        return not (self._extras or self.keeps_fields)
+
     def names(self, *framing: str) -> HeaderNames:
         """The header names that `take` needs, and those that the engine itself looks up (`framing`)."""
         kind = KeepingHeaderNames if self.keeps_fields else HeaderNames

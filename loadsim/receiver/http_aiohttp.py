@@ -1,7 +1,8 @@
 """The aiohttp HTTP engine: aiohttp's low-level server in front of the handler.
 
 It spends little per request: no router, no access log, answers rendered in advance, bodies taken from the buffer when
-they are complete.
+they are complete. A request that comes whole while nothing else is under way on its connection, and whose answer may be
+sent at once, is answered as soon as aiohttp's parser hands it over.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from typing import Any
 
 from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import StreamReader
 
 from loadsim.model import NS_PER_S
 from loadsim.receiver import answers
-from loadsim.receiver.aiohttp_exchange import Prepared, ReadRequest, Reset, Sent
+from loadsim.receiver.aiohttp_exchange import AnsweringParser, Prepared, ReadRequest, Reset
 from loadsim.receiver.answer_choice import TRANSFER_CODING, understood
 from loadsim.receiver.answers import Answer
 from loadsim.receiver.connection_faults import SlowReading
@@ -51,26 +53,45 @@ class _PreparedLast(Prepared):
 
 
 class _Connection(web.RequestHandler):
-    """aiohttp's connection with two changes: input that is not HTTP gets our answer and is counted, and the head of a
-    request has a deadline.
+    """aiohttp's connection with three changes: input that is not HTTP gets our answer and is counted, the head of a
+    request has a deadline, and what can be answered at once is.
     """
 
-    __slots__ = ("_engine", "_gone", "_in_head", "_refused", "_ticks")
+    __slots__ = ("_answered", "_engine", "_gone", "_in_head", "_refused", "_ticks")
 
     def __init__(self, engine: AiohttpEngine, server: web.Server, **kwargs: Any) -> None:
         super().__init__(server, **kwargs)
         self._engine = engine
         self._gone: asyncio.Future[None] | None = None
-        self._in_head = False
+        self._answered = self._in_head = False
         self._refused = False
         self._ticks = 0
+        if engine.answers_at_once:
+            self._parser = AnsweringParser(self._parser, self._answer)  # type: ignore[assignment]  # in its place
 
     def data_received(self, data: bytes) -> None:
+        self._answered = False
         web.RequestHandler.data_received(self, data)  # super() costs more
-        if self._messages or self._current_request is not None:
+        if self._answered or self._messages or self._current_request is not None:
             self._in_head = False
         elif not self._in_head:
             self._in_head, self._ticks = True, 0
+
+    def _answer(self, message: RawRequestMessage, payload: StreamReader, size: int) -> bool:
+        """Answer the request that has just come, if its connection waits for one, and if it can be done at once."""
+        waiter, transport = self._waiter, self.transport
+        if waiter is None or waiter.done() or transport is None or self.writing_paused:
+            return False
+        data, keep = self._engine.answered(self, message, payload, size)
+        if not data:
+            return False
+        transport.write(data)
+        if keep:
+            self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        else:
+            self.force_close()
+        self._answered = True
+        return True
 
     def tick(self, most: int) -> None:
         """Count one tick; end a connection whose head, or whose reading of an answer, has taken more than `most`
@@ -135,9 +156,7 @@ class AiohttpEngine:
         self._next_tick: asyncio.TimerHandle | None = None
         self._prepared: dict[tuple[Answer, bool], Prepared] = {}
         self._listener: asyncio.Server | None = None
-        done = asyncio.get_running_loop().create_future()
-        done.set_result(None)
-        self._sent = Sent(done)
+        self.answers_at_once = handler.answers_at_once
         self._server = web.Server(self._handle, request_factory=ReadRequest)  # type: ignore[arg-type]  # it makes no others
 
     async def serve(self, sock: Any) -> None:
@@ -192,6 +211,27 @@ class AiohttpEngine:
         self._handler.refuse(answer)
         return self._respond(request, answer)
 
+    def answered(
+        self, connection: _Connection, message: RawRequestMessage, payload: StreamReader, size: int
+    ) -> tuple[bytes, bool]:
+        """Decide and count a request of which `size` bytes have come with its body, if that is complete and usual: the
+        bytes of its answer, and whether its connection stays open. No bytes: nothing was done."""
+        usual = message.version == HttpVersion11 and not message.should_close and message.method == hdrs.METH_POST
+        if not usual or size > self._max_body or not payload.is_eof():
+            return b"", True
+        headers, delivery_id = self._pick(message.raw_headers)
+        if TRANSFER_CODING in headers:
+            return b"", True
+        handler = self._handler
+        try:
+            body = payload.read_nowait()
+            answer, _, data = handler.reply(message.method, message.path, headers, body, delivery_id)
+            return data or handler.bytes_of(answer, answer.close), not answer.close
+        except Exception as error:  # noqa: BLE001 - as aiohttp's connection does
+            connection.log_exception("Error handling request", exc_info=error)
+            handler.refuse(answers.INTERNAL)
+            return handler.bytes_of(answers.INTERNAL, True), False
+
     async def _handle(self, request: ReadRequest) -> web.StreamResponse:
         message, payload = request.parsed, request.content
         if message.version not in VERSIONS:
@@ -208,15 +248,7 @@ class AiohttpEngine:
         headers, delivery_id = self._pick(message.raw_headers)
         if TRANSFER_CODING in headers and not understood(headers[TRANSFER_CODING]):
             return self.refusal(request, answers.BAD_REQUEST)
-        method, transport = message.method, request.connection.transport
-        keeps = not message.should_close and message.version == HttpVersion11
-        if keeps and method == hdrs.METH_POST and transport is not None:
-            answer, instant, data = self._handler.reply(method, message.path, headers, body, delivery_id)
-            if data:
-                transport.write(data)
-                return self._sent
-        else:
-            answer, instant = self._handler.take(method, message.path, headers, body, delivery_id)
+        answer, instant = self._handler.take(message.method, message.path, headers, body, delivery_id)
         if instant and self._timer is not None:
             del body  # no longer needed
             await self._handler.until(answer, instant, self._timer)

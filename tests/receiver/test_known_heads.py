@@ -83,10 +83,11 @@ class Side:
         connection.connection_lost(None)
         notes = [note for note in self._ledger.notes if not isinstance(note, float)]
         self._ledger.notes.clear()
-        return [_undated(part) for part in wire.done], self._counters.counts(), notes
+        return [undated(part) for part in wire.done], self._counters.counts(), notes
 
 
-def _undated(answer: bytes) -> bytes:
+def undated(answer: bytes) -> bytes:
+    """Without the lines that say when it was made."""
     lines = answer.split(b"\r\n")
     return b"\r\n".join(line for line in lines if not line.startswith(b"Date:"))
 
