@@ -1,4 +1,4 @@
-"""What a process says of an error that nothing else has met, and the exit code that it ends with."""
+"""What a process says of an unhandled error, and the exit code that it ends with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Makes standard output and standard error safe to write to, with any encoding, a full disk or a closed pipe.
+"""Makes standard output and standard error safe to write to, with any encoding, a full disk or a closed pipe; and
+messages to the user, on standard error.
 
 Characters that the encoding lacks are replaced. An error of standard output becomes one line.
 """
@@ -89,7 +90,8 @@ def say(text: str) -> None:
 def write_line(text: str) -> None:
     """Print a line on standard error, without `loadsim: `. Errors of the stream are ignored."""
     with contextlib.suppress(OSError):
-        print(printable(text), file=sys.stderr, flush=True)
+        sys.stderr.write(f"{printable(text)}\n")  # in one piece: other processes write there too
+        sys.stderr.flush()
 
 
 def _stream(number: int) -> TextIO:

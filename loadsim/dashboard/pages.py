@@ -18,7 +18,7 @@ from loadsim.single.simulation_document import simulation_document
 
 SECTIONS = (("simulations", "/", "Simulations"), ("load", "/load", "Load runs"), ("runs", "/runs", "Runs"))
 """Name, path and title of the pages to which each page links."""
-_OWN_FILES, _REPORT_FILES = Path(__file__).parent, Path(numbers.__file__).parent
+_OWN_FILES, _REPORT_FILES = Path(__file__).with_name("static"), Path(numbers.__file__).parent
 CLASSES = {2: "good", 3: "warn"}
 
 

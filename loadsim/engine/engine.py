@@ -134,11 +134,13 @@ class Engine:
         self._over: asyncio.Future[None] | None = None
         self._drained: asyncio.Future[None] | None = None
         self._drain_end = 0
+        self._failure: BaseException | None = None
 
     # -- the run ------------------------------------------------------------------------------------------------------
 
     async def run(self, start_ns: int) -> int:
-        """Send all events from `start_ns` of the clock on, drain, close. Returns the instant of the end."""
+        """Send all events from `start_ns` of the clock on, drain, close. Returns the instant of the end. Raises what
+        `fail` got."""
         loop = asyncio.get_running_loop()
         self._over = loop.create_future()
         self.start_ns = self._samples.start_ns = start_ns
@@ -162,6 +164,8 @@ class Engine:
             self._arrivals.close()
             end = self._finish_all()
             await self._transport.close()
+        if self._failure is not None:
+            raise self._failure
         return end
 
     def stop(self, *, drain: bool = True) -> None:
@@ -172,12 +176,16 @@ class Engine:
             if self._drained and not self._drained.done():
                 self._drained.set_result(None)
 
-    def fail(self, error: BaseException) -> None:
-        """End the run with an error that nothing else has met: what it kept from happening may be waited for."""
-        for waited in (self._over, self._drained):
-            if waited is not None and not waited.done():
-                waited.set_exception(error)
-                return
+    def fail(self, error: BaseException) -> bool:
+        """End the run with an error, which `run` raises: otherwise it could wait for ever for what the error prevented.
+        False where the run fails already, with another error."""
+        if self._failure is not None:
+            return False
+        self._failure = error
+        for awaited in (self._over, self._drained):
+            if awaited is not None and not awaited.done():
+                awaited.set_result(None)
+        return True
 
     def fail_with(self, task: asyncio.Task[None]) -> None:
         """A task that goes on until it is cancelled has ended."""
@@ -603,14 +611,14 @@ class Engine:
             self._in_time_until = oldest + self._timeout_ns
 
     async def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._failure is not None:
+            return
         self._drained = loop.create_future()
         self._drain_end = self.clock() + self._drain_ns
         self._pool.on_empty = self._end_drain_at_rest
         self._pool.settle(self.clock())
         if self._drain_ns:
-            done, _ = await asyncio.wait([self._drained], timeout=self._drain_ns / NS_PER_S)
-            for each in done:
-                each.result()
+            await asyncio.wait([self._drained], timeout=self._drain_ns / NS_PER_S)
 
     def _finish_all(self) -> int:
         """Record the remaining events as unfinished, with their time so far as a lower bound."""

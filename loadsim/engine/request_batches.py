@@ -14,8 +14,8 @@ from loadsim.model import NS_PER_MS
 from loadsim.plan import Plan
 
 TIMED_EVERY = 16
-"""One event is timed in each group of this many batches: making it alone costs more than making it with others, and to
-time it costs too."""
+"""One event is timed in each group of this many batches: to time it costs something, and in Python it is made alone,
+which costs more than making it with others."""
 TIMED_APART_NS = NS_PER_MS
 """Where single events are so far apart, each is timed."""
 

@@ -16,6 +16,7 @@ import select
 import socket
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any, BinaryIO, TypedDict
 
@@ -224,23 +225,24 @@ class ShardRun:
         tasks = [loop.create_task(self._listen()), loop.create_task(self._tick())]
         for task in tasks:
             task.add_done_callback(self._engine.fail_with)
-        loop.set_exception_handler(self._unmet)
+        loop.set_exception_handler(self._on_unhandled)
         try:
             await self._engine.run(self._start_ns)
         finally:
             loop.set_exception_handler(None)
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+        for error in ended:
+            if isinstance(error, Exception):
+                raise error
         self._call(Last(self._frame(), offset, self._engine.stopped_ns))
 
-    def _unmet(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """What the loop says of an error: one in a callback ends the run. It may be that of the timer, which nothing
-        would arm again."""
+    def _on_unhandled(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What the loop calls for an unhandled error. One of our callbacks ends the run: it may be that of the timer,
+        which nothing would arm again. From others a library goes on, and the loop reports them."""
         error = context.get("exception")
-        if "handle" in context and error is not None:
-            self._engine.fail(error)
-        else:
+        if error is None or not _is_ours(error) or not self._engine.fail(error):
             loop.default_exception_handler(context)
 
     async def _next_start(self) -> Start | None:
@@ -340,6 +342,12 @@ def effect_flags(plan: Plan) -> Ints:
     cases = [0, *(Flag.refusal_due * (case.expect != "accept") for case in plan.scenario.cases)]
     strata = [plan.unpack(stratum) for stratum in range(plan.strata)]
     return np.array([cases[case] | Flag.recorded * plan.phases[phase].record for phase, _, case in strata])
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether it passed through our code."""
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    return any(frame.f_globals.get("__name__", "").startswith("loadsim.") for frame in frames)
 
 
 def _clock_offset_ns() -> int:

@@ -33,7 +33,7 @@ MAX_CELLS = 400_000
 """The same with more cells than this (3 MB), as long as there are FEW_SLICES or more."""
 FEW_SLICES = 60
 _PENDING = 65_536
-"""The number of pending cells (1 MB) at which they are added in, which takes some times their memory for a moment."""
+"""The number of pending cells (1 MB) at which they are added in: for a moment that takes several times their memory."""
 _WITHIN = (1 << GROUP_SHIFT) - 1
 _LARGEST = np.iinfo(np.uint32).max
 

@@ -6,10 +6,10 @@ A shard runs under callgrind with its clock, loop, timer and sockets replaced (s
 does the same work in the same virtual time, and the figures are the same on a busy machine and on an idle one. Counted
 is what lies between two requests in the middle of the run, divided by the events between them: closed, with eight
 answers ready at once; traced, the same with `traceparent`; one of two, a shard that sends every other event and has as
-many connections; and open, with one event at each wake-up, which is where
-work per wake-up weighs most. The heartbeat and the frame of each second are in it, as often as they come in that time.
-What the kernel does is not: the calls to it are counted instead, and `commits` measures all CPU time. A second run
-without callgrind counts the bytecodes of each function, which says where a difference comes from.
+many connections; and open, with one event at each wake-up, which is where work per wake-up weighs most. The heartbeat
+and the frame of each second are in it, as often as they come in that time. What the kernel does is not: the calls to it
+are counted instead, and `commits` measures all CPU time. A second run without callgrind counts the bytecodes of each
+function, which says where a difference comes from.
 """
 
 from __future__ import annotations

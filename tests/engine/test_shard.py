@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -35,7 +35,7 @@ from loadsim.engine.messages import (
     read_message,
 )
 from loadsim.engine.request_batches import RequestMaking
-from loadsim.engine.scripted_endpoint import START_NS, Reply, VirtualLoop
+from loadsim.engine.scripted_endpoint import START_NS, Reply, ScriptedTransport, VirtualLoop
 from loadsim.engine.shard import ShardRun
 from loadsim.launch.shard_process import SHARD
 from loadsim.model import NS_PER_MS, NS_PER_S, Secret
@@ -260,41 +260,90 @@ def test_every_word_renews_the_lease() -> None:
     loop.close()
 
 
-@pytest.mark.parametrize(
-    "broken",
-    [
-        (Arrivals, "_release"),
-        (Engine, "_beat"),
-        (RequestMaking, "follow_wall"),
-        (ShardRun, "_frame"),
-        (ShardRun, "_hear"),
-    ],
-    ids=lambda broken: broken[1],
-)
-def test_an_error_where_nothing_waits_for_it_ends_the_run(
-    monkeypatch: pytest.MonkeyPatch, broken: tuple[type, str]
-) -> None:
-    """In the timer's callback, the heartbeat's, the sweep, the frames, and in hearing the parent."""
+BROKEN = [
+    *((Arrivals, "_release"), (Engine, "_beat"), (RequestMaking, "follow_wall")),
+    *((ShardRun, "_frame"), (ShardRun, "_hear")),
+]
+"""The timer's callback, the heartbeat's, the sweep, the frames, and hearing the parent."""
 
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken[1])
+@pytest.mark.parametrize("error", [RuntimeError("nobody expected this"), StopIteration("nobody expected this")])
+def test_an_error_where_nothing_waits_for_it_ends_the_run(
+    monkeypatch: pytest.MonkeyPatch, broken: tuple[type, str], error: Exception
+) -> None:
+    def break_it(loop: VirtualLoop) -> None:
+        loop.at_ns(START_NS + 2 * NS_PER_MS, monkeypatch.setattr, *broken, failing(error))
+
+    with pytest.raises(RuntimeError, match=r"nobody expected this|raised StopIteration"):
+        virtually(monkeypatch, break_it, duration="1h")
+
+
+def test_an_error_at_the_last_wake_up_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By then nothing more is awaited than what is in flight."""
+
+    def break_it(loop: VirtualLoop) -> None:
+        loop.at_ns(START_NS + 25 * NS_PER_MS, monkeypatch.setattr, Engine, "flush", failing(RuntimeError("no flush")))
+
+    with pytest.raises(RuntimeError, match="no flush"):
+        virtually(monkeypatch, break_it, duration="30ms")
+
+
+def test_an_error_in_a_frame_while_connections_are_closed_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = ShardRun._frame
+
+    def fail_once(_: ShardRun) -> None:
+        monkeypatch.setattr(ShardRun, "_frame", frame)
+        raise RuntimeError("no frame")
+
+    async def close(_: object) -> None:
+        monkeypatch.setattr(ShardRun, "_frame", fail_once)
+        await asyncio.sleep(3)
+
+    monkeypatch.setattr(ScriptedTransport, "close", close)
+    with pytest.raises(RuntimeError, match="no frame"):
+        virtually(monkeypatch, lambda _: None, duration="30ms")
+
+
+def test_an_error_of_a_librarys_callback_is_reported_and_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def break_it(loop: VirtualLoop) -> None:
+        future = loop.create_future()
+        future.cancel()
+        loop.at_ns(START_NS + 5 * NS_PER_MS, future.set_result, None)
+
+    heard = virtually(monkeypatch, break_it, duration="30ms")
+    assert isinstance(heard[-1], Last)
+    assert "InvalidStateError" in caplog.text
+
+
+def failing(error: Exception) -> Callable[..., None]:
     def fail(*_: object, **__: object) -> None:
-        raise RuntimeError("nobody expected this")
+        raise error
+
+    return fail
+
+
+def virtually(
+    monkeypatch: pytest.MonkeyPatch, begin: Callable[[VirtualLoop], None], *, duration: str
+) -> list[FromShard]:
+    """What a shard says on virtual time. `begin` is called as it is about to start. TimeoutError: it hangs."""
+    heard: list[FromShard] = []
 
     async def go(loop: VirtualLoop) -> None:
         reader = asyncio.StreamReader()
-        run = ShardRun(message(document("http://127.0.0.1:9/", rate="100/s", duration="1h")), reader, begun, _no_keys)
-
+        given = message(document("http://127.0.0.1:9/", rate="100/s", duration=duration))
+        run = ShardRun(given, reader, heard.append, _no_keys)
         reader.feed_data(encode(Start(loop.now_ns() + NS_PER_MS)))
-        loop.at_ns(START_NS + 2 * NS_PER_MS, monkeypatch.setattr, *broken, fail)
+        begin(loop)
         loop.at_ns(START_NS + NS_PER_S, reader.feed_data, encode(Alive()))
-        with pytest.raises(RuntimeError, match="nobody expected this"):
-            async with asyncio.timeout(60):
-                await run.run()
-
-    def begun(_: FromShard) -> None:
-        """What the shard says."""
+        async with asyncio.timeout(60):
+            await run.run()
 
     with virtual_shards(monkeypatch, lambda _, __: Reply(NS_PER_MS)) as loop:
         loop.run_until_complete(go(loop))
+    return heard
 
 
 def _no_keys(spec: RunSpec) -> RunSpec:
