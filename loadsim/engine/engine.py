@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from loadsim.cases import RequestMaker
@@ -18,6 +18,7 @@ from loadsim.engine.arrivals import NEVER, Arrivals, Waiting
 from loadsim.engine.connection_pool import ConnectionPool
 from loadsim.engine.outcome_rows import NOWHERE, NoConnection, row_of
 from loadsim.engine.pacer import Clock, Pacer, monotonic_ns
+from loadsim.engine.policy_deliveries import PolicyDeliveries
 from loadsim.engine.policy_interface import Gatherer, Policy
 from loadsim.engine.recorder import BITE, PACED_BITE, Recorder
 from loadsim.engine.request_batches import RequestMaking
@@ -26,7 +27,7 @@ from loadsim.engine.transport_interface import Connection, ConnectionCounts, End
 from loadsim.error_kinds import ErrorKind
 from loadsim.measure.pauses import Pauses
 from loadsim.measure.result_events import AddressRow, ConnectionRow, SampleRow
-from loadsim.model import NS_PER_MS, NS_PER_S, SignedRequest
+from loadsim.model import NS_PER_MS, NS_PER_S
 from loadsim.outcome_codes import DROPPED, ERROR_BASE, SUCCESSES, UNFINISHED
 from loadsim.plan import Plan
 
@@ -146,8 +147,12 @@ class Engine:
         self.start_ns = self._samples.start_ns = start_ns
         self._in_time_until = start_ns + self._timeout_ns
         self._transport.start(self)
-        for policy in self._policies:
-            policy.start(self)
+        if self._policies:
+            deliveries = PolicyDeliveries(
+                self, start_ns, self._pool, self._requests, self._transport, self._samples, reuse=self._reuse
+            )
+            for policy in self._policies:
+                policy.start(deliveries)
         self._arrivals.start(start_ns)
         sweeper = loop.create_task(self._sweep())
         sweeper.add_done_callback(self.fail_with)
@@ -515,78 +520,9 @@ class Engine:
         pair = self._arrivals.next_turn(now) if self._of_user[stratum] else None
         return None if pair is None else (*pair, now, now)
 
-    # -- what policies ask for, see Deliveries ------------------------------------------------------------------------
-
-    @property
-    def over_limit(self) -> bool:
-        """See Deliveries."""
-        return self._pool.open_count > self._pool.limit
-
-    def take_idle(self) -> Connection | None:
-        """See Deliveries."""
-        return self._idle.popitem()[0] if self._idle else None
-
-    def open_for(self, event: Waiting, now: int) -> bool:
-        """See Deliveries."""
-        return self._pool.open_count < self._pool.limit and self._pool.open(event, now)
-
-    def send(self, connections: Sequence[Connection], event: Waiting, request: SignedRequest, now: int) -> None:
-        """See Deliveries."""
-        for connection in connections:
-            connection.event = event
-            connection.slot_ns = connection.ready_ns = now
-        self._send_all([(connection, request, event[0]) for connection in connections])
-
     def internal(self, connection: Connection, error: Exception) -> None:
-        """See Deliveries."""
+        """End the event of this connection soon, as an internal error."""
         asyncio.get_running_loop().call_soon(self.on_internal, connection, error)
-
-    def reusable(self, connection: Connection) -> bool:
-        """See Deliveries."""
-        return connection.reusable and connection.served < self._reuse
-
-    def release(self, connection: Connection, now: int) -> None:
-        """See Deliveries."""
-        if self.reusable(connection):
-            self._pool.serve_waiting(connection, None, now)
-        else:
-            self._pool.close(connection)
-            self._pool.open_for_waiting(None, now)
-
-    def end(self, row: bytes, now: int) -> None:
-        """See Deliveries."""
-        self._keep(row)
-        self._pool.settle(now)
-
-    def serve_queue(self, now: int) -> None:
-        """See Deliveries."""
-        self._pool.open_for_waiting(None, now)
-
-    def dated(self, index: int, due: int, now: int) -> int:
-        """See Deliveries."""
-        return self._requests.dated(index, due, now)
-
-    @property
-    def wall_offset(self) -> int:
-        """See Deliveries."""
-        return self._requests.wall_offset
-
-    def under_way(self, strata: Collection[int]) -> list[Connection]:
-        """See Deliveries."""
-        busy = (connection for connection in self._transport.connections() if connection.event is not None)
-        return [connection for connection in busy if connection.event[1] in strata]
-
-    def take_queued(self, strata: Collection[int]) -> list[Waiting]:
-        """See Deliveries."""
-        return self._pool.take_queued(strata)
-
-    def sample(self, connection: Connection, event: Waiting, code: int, now: int) -> None:
-        """See Deliveries."""
-        self._samples.of_connection(connection, event, code, now)
-
-    def note(self, event: Waiting, code: int, text: str) -> None:
-        """See Deliveries."""
-        self._samples.note(event, code, text)
 
     # -- timeouts and the end -----------------------------------------------------------------------------------------
 

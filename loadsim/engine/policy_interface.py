@@ -2,8 +2,7 @@
 
 The engine asks the policy of an event's stratum at each step of the event. The policy answers True when
 it has handled the step, and False when the engine must handle it as usual. Strata
-without a policy are not asked about. A policy acts through `Deliveries` alone, the engine's methods that are made for
-it.
+without a policy are not asked about. A policy acts through `Deliveries` alone (`policy_deliveries`).
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from loadsim.model import SignedRequest
 
 
 class Deliveries(Protocol):
-    """The methods of the engine that a policy may call. Events are (index, stratum, due, woken), instants ns of the
+    """What a policy may call. Events are (index, stratum, due, woken), instants ns of the
     clock."""
 
     recorder: Recorder
