@@ -65,6 +65,8 @@ class Ready(msgspec.Struct, tag="ready"):
     version: str
     descriptors: int
     """How many connections its descriptor limit allows."""
+    compiled: bool
+    """Whether it has the compiled step."""
 
 
 class Frame(msgspec.Struct, tag="frame"):

@@ -25,6 +25,7 @@ import numpy as np
 
 from loadsim import __version__
 from loadsim.cases import REUSING, request_maker
+from loadsim.compiled_step import step
 from loadsim.engine.acknowledgements import Acknowledgements
 from loadsim.engine.delivery_headers import delivery_headers
 from loadsim.engine.descriptor_limit import raise_descriptor_limit
@@ -170,7 +171,7 @@ class ShardRun:
         wire = resolve(target, key_password=spec.key_password)
         headers = delivery_headers(spec, message.shards)
         self._transport = transport = make_transport(loop, target, wire, headers, message.shard)
-        self._call(Ready(socket.gethostname(), os.getpid(), __version__, allowed))
+        self._call(Ready(socket.gethostname(), os.getpid(), __version__, allowed, step is not None))
         begin = await self._next_start()
         if begin is None:
             return

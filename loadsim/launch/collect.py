@@ -159,6 +159,12 @@ class Collector:
         """How many connections the shard with the lowest descriptor limit may open; None before any is ready."""
         return min((s.ready.descriptors for s in self.states if s.ready is not None), default=None)
 
+    @property
+    def compiled(self) -> bool:
+        """Whether every shard that became ready has the compiled step."""
+        ready = [state.ready for state in self.states if state.ready is not None]
+        return bool(ready) and all(each.compiled for each in ready)
+
     # -- accounting ---------------------------------------------------------------------------------------------------
 
     def planned(self) -> list[int]:

@@ -245,7 +245,7 @@ class Run:
             workers=self.shards,
             interrupted=self.interrupted,
             aborted=self.aborted,
-            environment=environment(),
+            environment=msgspec.structs.replace(environment(), compiled=self._collector.compiled),
             steal_share=steal_share(self._processors, processor_time()),
         )
 

@@ -89,7 +89,7 @@ class Environment(msgspec.Struct, frozen=True):
     packages: dict[str, str]
     """Name → version of the packages that matter."""
     compiled: bool = False
-    """Whether the compiled step of the hot path was in use, as far as a run passes it."""
+    """Whether all generator processes had the compiled step of the hot path; it is in use as far as a run passes it."""
 
 
 class RunResult(msgspec.Struct, frozen=True):

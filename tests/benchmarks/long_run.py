@@ -135,7 +135,7 @@ class SimulatedShards:
         """Merge all frames but the last of each shard."""
         self._intake = intake
         for number in range(shards):
-            intake.take(number, encode(Ready("host", 1, "0", 1024))[4:])
+            intake.take(number, encode(Ready("host", 1, "0", 1024, False))[4:])
         on_ready()
         begins = Beginning.ahead(-self._seconds * NS_PER_S)
         sources = [

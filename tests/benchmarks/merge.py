@@ -125,7 +125,7 @@ class Launcher:
         self.hosts = Hosts([(f"10.0.{n // 250}.{n % 250}", f"tcp://host-{n}:1") for n in range(hosts)], hosts)
         self.hosts.take_up(self.intake)
         for state in self.collector.states:
-            self.intake.take(state.number, _said(Ready("host", 1, "0", 1024)))
+            self.intake.take(state.number, _said(Ready("host", 1, "0", 1024, False)))
         self.frames = 0
 
     def begin(self) -> None:

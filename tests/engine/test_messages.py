@@ -114,7 +114,7 @@ async def test_what_a_shard_is_told_arrives(message: ToShard) -> None:
     assert to_shard.decode(data) == message
 
 
-@pytest.mark.parametrize("message", [Ready("h", 1, "0.1.0", 64), FRAME, Last(FRAME, 5, 6), Failed("no", 2)])
+@pytest.mark.parametrize("message", [Ready("h", 1, "0.1.0", 64, True), FRAME, Last(FRAME, 5, 6), Failed("no", 2)])
 async def test_what_a_shard_says_arrives(message: FromShard) -> None:
     data = await read(encode(message))
     assert data is not None

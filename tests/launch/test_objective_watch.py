@@ -42,7 +42,7 @@ class Fake:
         self.collector = Collector(self.plan.strata, shards, on_cells=self.watch.add)
         self._seen: dict[int, list[int]] = {}
         for shard in range(shards):
-            self.collector.ready(shard, Ready("host", 1, "0", 100), 0)
+            self.collector.ready(shard, Ready("host", 1, "0", 100, False), 0)
 
     def frame(self, rows: list[list[int]], elapsed_s: float, *, in_flight: int = 0, shard: int = 0) -> Aborted | None:
         """One shard's frame of what ended since its last one."""

@@ -27,7 +27,7 @@ class Fake:
         self.hosts.take_up(Intake(self.collector, lambda: None))
         self.tallies = [Tally(1, START, [-1]) for _ in range(4)]
         for shard in range(4):
-            self.say(shard, Ready("host", 1, "0", 100))
+            self.say(shard, Ready("host", 1, "0", 100, False))
 
     def say(self, shard: int, message: FromShard, now_ns: int = 0) -> None:
         self.hosts.hear({"host": shard % 2, "shard": shard, "data": encode(message)[4:]}, now_ns)
