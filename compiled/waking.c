@@ -5,34 +5,54 @@
 #include <errno.h>
 #include <sys/timerfd.h>
 
+/* The state of a TimerfdPacer: two timers, when each is to expire (0: it is not armed), and the instant at which to wake. */
+typedef struct {
+    long long fds[2], at[2], due;
+} Timers;
+
+static int
+set_timer(Timers *timers, int number, long long instant)
+{
+    struct itimerspec spec = {.it_value = {instant / 1000000000, instant % 1000000000}};
+    if (timerfd_settime((int)timers->fds[number], TFD_TIMER_ABSTIME, &spec, NULL)) {
+        PyErr_SetFromErrno(PyExc_OSError);
+        return -1;
+    }
+    timers->at[number] = instant;
+    return 0;
+}
+
 const char arm_doc[] =
-    "arm(fd, armed, due)\n--\n\n"
-    "See TimerfdPacer.arm: have the timer `fd` wake at `due`, ns of the monotonic clock, and note it in `armed`.";
+    "arm(timers, due, following=0)\n--\n\n"
+    "See TimerfdPacer.arm, whose state `timers` is: wake at `due`, ns of the monotonic clock, and be armed for what follows.";
 
 PyObject *
 arm(PyObject *module, PyObject *const *given, Py_ssize_t count)
 {
-    if (count != 3 || !PyByteArray_CheckExact(given[1]) || PyByteArray_GET_SIZE(given[1]) != 1) {
+    if (count < 2 || count > 3 || !PyByteArray_CheckExact(given[0]) || PyByteArray_GET_SIZE(given[0]) != sizeof(Timers)) {
         PyErr_SetString(PyExc_TypeError, "arm: wrong arguments");
         return NULL;
     }
-    long long fd = to_number(given[0]), due = to_number(given[2]);
+    Timers *timers = (Timers *)PyByteArray_AS_STRING(given[0]);
+    long long due = to_number(given[1]), following = count == 3 ? to_number(given[2]) : 0;
     if (PyErr_Occurred())
         return NULL;
     if (due < 1) /* zero would disarm it */
         due = 1;
-    struct itimerspec at = {.it_value = {due / 1000000000, due % 1000000000}};
-    if (timerfd_settime((int)fd, TFD_TIMER_ABSTIME, &at, NULL))
-        return PyErr_SetFromErrno(PyExc_OSError);
-    PyByteArray_AS_STRING(given[1])[0] = 1;
+    timers->due = due;
+    int number = timers->at[0] == due || (timers->at[0] == 0 && timers->at[1] != due) ? 0 : 1;
+    if ((timers->at[number] != due && set_timer(timers, number, due))
+        || (following > due && timers->at[1 - number] != following && set_timer(timers, 1 - number, following)))
+        return NULL;
     Py_RETURN_NONE;
 }
 
-/* Events that are due: `count` of a block, from its `position` on, and when the one after them is, since the start. */
+/* Events that are due: `count` of a block, from its `position` on. When the one after them is, since the start, and the one
+ * after that; -1 where the block ends there. */
 typedef struct {
     PyObject *indexes, *dues, *strata;
     Py_ssize_t position, count;
-    long long next;
+    long long next, following;
 } Due;
 
 /* Find those that are due at `now`: 1; 0 where Python must do all, as at the end of a block. */
@@ -45,7 +65,7 @@ find_due(PyObject *engine, long long now, Due *due)
         || !holds(get(get(engine, MAKING_OF), RECIPES_OF), RECIPES) || !PyTuple_Check(block)
         || PyTuple_GET_SIZE(block) != 3)
         return 0;
-    *due = (Due){PyTuple_GET_ITEM(block, 0), PyTuple_GET_ITEM(block, 1), PyTuple_GET_ITEM(block, 2), 0, 0, 0};
+    *due = (Due){PyTuple_GET_ITEM(block, 0), PyTuple_GET_ITEM(block, 1), PyTuple_GET_ITEM(block, 2), 0, 0, 0, -1};
     if (!PyList_CheckExact(due->indexes) || !PyList_CheckExact(due->dues) || !PyList_CheckExact(due->strata))
         return 0;
     long long elapsed = now - number_of(arrivals, START_NS);
@@ -59,6 +79,8 @@ find_due(PyObject *engine, long long now, Due *due)
     while (at < size && (due->next = to_number(PyList_GET_ITEM(due->dues, at))) <= elapsed)
         at++;
     due->count = at - due->position;
+    if (at + 1 < size)
+        due->following = to_number(PyList_GET_ITEM(due->dues, at + 1));
     return !PyErr_Occurred() && at < size && 0 < due->count && due->count <= most;
 }
 
@@ -157,22 +179,36 @@ make_and_send(PyObject *engine, PyObject *ready)
     return called(PyObject_CallMethod(making, "send_at", "OLOn", ready, now, timed && !sent ? Py_True : Py_False, sent));
 }
 
+/* Arm the timer for the next event; and for the one after it, unless events are late already. */
+static int
+arm_next(PyObject *engine, PyObject *wake_ns, const Due *due, long long spare)
+{
+    long long start = number_of(get(engine, ARRIVALS_OF), START_NS);
+    PyObject *following = PyLong_FromLongLong(due->following < 0 || spare <= 0 ? 0 : start + due->following);
+    if (following == NULL)
+        return -1;
+    PyObject *words[] = {NULL, wake_ns, following};
+    int failed = called(PyObject_Vectorcall(get(engine, ARM), words + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL));
+    Py_DECREF(following);
+    return failed;
+}
+
 /* What follows when all was sent: the beat of Engine.flush, the timer, and what there is time for before it wakes. */
 static int
-go_on(PyObject *engine, Py_ssize_t sent)
+go_on(PyObject *engine, const Due *due)
 {
     PyObject *pauses = get(engine, PAUSES_OF), *recorder = get(engine, RECORDER_OF);
     PyObject *wake_ns = Py_NewRef(get(get(engine, ARRIVALS_OF), WAKE_NS));
-    long long now = clock_ns(), next = to_number(wake_ns);
+    long long now = clock_ns();
     int away = was_away(pauses, now);
     int failed = away < 0
-                 || (away ? called(PyObject_CallMethod(pauses, "beat", "LOn", now, get(engine, OUTSTANDING), sent))
-                          : note_beat(pauses, now))
-                 || called(PyObject_CallOneArg(get(engine, ARM), wake_ns));
+                 || (away ? called(PyObject_CallMethod(pauses, "beat", "LOn", now, get(engine, OUTSTANDING), due->count))
+                          : note_beat(pauses, now));
+    long long spare = to_number(wake_ns) - clock_ns();
+    failed = failed || arm_next(engine, wake_ns, due, spare);
     Py_DECREF(wake_ns);
     if (failed)
         return -1;
-    long long spare = next - clock_ns();
     Py_ssize_t rows = PyList_GET_SIZE(get(recorder, ROWS));
     if (get(recorder, FOLDING) == Py_None && rows < constants[PACED_BITE] && !(rows && spare > 1000000))
         return 0;
@@ -202,7 +238,7 @@ wake(PyObject *module, PyObject *const *given, Py_ssize_t count)
     PyObject *block = Py_NewRef(get(get(engine, ARRIVALS_OF), BLOCK));
     PyObject *ready = note_beat(get(engine, PAUSES_OF), now) ? NULL : released(engine, &due, given[1]);
     Py_DECREF(block);
-    int failed = ready == NULL || make_and_send(engine, ready) || go_on(engine, due.count);
+    int failed = ready == NULL || make_and_send(engine, ready) || go_on(engine, &due);
     Py_XDECREF(ready);
     return failed ? NULL : PyBool_FromLong(1);
 }

@@ -89,6 +89,8 @@ class Arrivals:
         self._phase: PlannedPhase | None = None
         self._phase_end = NEVER
         self._wake_ns = NEVER
+        self._following_ns = 0
+        """When to wake after that, as far as it is known; or 0."""
         self._blocks: Iterator[ArrivalBlock] = iter(())
         self._block = ArrivalBlock([], [], [])
         self._position = 0
@@ -156,8 +158,10 @@ class Arrivals:
         self._dispatcher.flush()
         if self.stopped_ns:
             return
-        self._pacer.arm(now if self._starting else self._wake_ns)
-        self._dispatcher.spare(self._wake_ns - self._clock())
+        spare = self._wake_ns - self._clock()
+        # where events are late already, a timer for each would only interrupt
+        self._pacer.arm(now if self._starting else self._wake_ns, self._following_ns if spare > 0 else 0)
+        self._dispatcher.spare(spare)
 
     def _enter_next(self, now: int) -> None:
         self._phase_no += 1
@@ -209,13 +213,14 @@ class Arrivals:
                 if due > elapsed:
                     self._position = position
                     self._wake_ns = start_ns + due
+                    self._following_ns = start_ns + dues[position + 1] if position + 1 < size else 0
                     return
                 stratum = strata[position]
                 planned[stratum] += 1
                 dispatch(indexes[position], stratum, start_ns + due, now)
                 position += 1
             self._next_block()
-        self._wake_ns = self._phase_end
+        self._wake_ns, self._following_ns = self._phase_end, 0
 
     def _end(self, instant: int) -> None:
         if not self.stopped_ns:

@@ -79,7 +79,7 @@ class ScriptedPacer:
         """See Pacer."""
         self._on_wake = on_wake
 
-    def arm(self, due_ns: int) -> None:
+    def arm(self, due_ns: int, following_ns: int = 0) -> None:  # noqa: ARG002 - its wake-ups cost nothing
         """See Pacer."""
         self.close()
         self._handle = self._loop.at_ns(due_ns + next(self._misses), self._on_wake)

@@ -240,7 +240,7 @@ class WorldPacer:
         """See Pacer."""
         self._world.on_wake = on_wake
 
-    def arm(self, due_ns: int) -> None:
+    def arm(self, due_ns: int, following_ns: int = 0) -> None:
         """See Pacer."""
         self._world.calls["timerfd_settime"] += 1
         self._world.wake_ns = due_ns

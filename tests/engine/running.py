@@ -213,9 +213,10 @@ class AheadPacer:
         """See Pacer."""
         self._pacer.start(on_wake)
 
-    def arm(self, due_ns: int) -> None:
+    def arm(self, due_ns: int, following_ns: int = 0) -> None:
         """See Pacer."""
-        self._pacer.arm(due_ns - self._clock() + monotonic_ns())
+        ahead = self._clock() - monotonic_ns()
+        self._pacer.arm(due_ns - ahead, following_ns - ahead)
 
     def close(self) -> None:
         """See Pacer."""

@@ -246,9 +246,9 @@ def test_many_users_start_some_at_a_time_so_that_the_loop_gets_its_turn() -> Non
     turns: list[int] = []
 
     class Counting(ScriptedPacer):
-        def arm(self, due_ns: int) -> None:
+        def arm(self, due_ns: int, following_ns: int = 0) -> None:
             turns.append(due_ns)
-            super().arm(due_ns)
+            super().arm(due_ns, following_ns)
 
     result, _ = play(scenario([{"connections": users, "duration": "1s"}]), after(300 * MS), pacer=Counting)
     assert result.engine.connection_counts.open_peak == users

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 from loadsim.engine.pacer import TimerfdPacer, monotonic_ns
@@ -79,3 +80,60 @@ async def test_an_error_of_who_is_woken_is_raised_once() -> None:
             await asyncio.sleep(0.001)
         await turns()
     assert len(errors) == 1
+
+
+async def test_an_instant_that_was_armed_ahead_wakes_once_and_not_early() -> None:
+    """As a plan does it: each wake-up arms the next instant and the one after that."""
+    gap, count = NS_PER_MS, 30
+    wakes: list[int] = []
+    over = asyncio.Event()
+
+    def on_wake() -> None:
+        wakes.append(monotonic_ns())
+        number = 0
+        while begin + number * gap <= wakes[-1]:
+            number += 1
+        if number >= count:
+            over.set()
+        else:
+            pacer.arm(begin + number * gap, begin + (number + 1) * gap)
+
+    with pacing() as pacer:
+        pacer.start(on_wake)
+        begin = monotonic_ns() + NS_PER_MS
+        pacer.arm(begin, begin + gap)
+        await over.wait()
+        await turns()
+    numbers = [(woken - begin) // gap for woken in wakes]
+    assert numbers[0] >= 0
+    assert all(earlier < later for earlier, later in pairwise(numbers)), "it woke twice for one instant, or early"
+
+
+async def test_what_was_armed_ahead_and_is_not_asked_for_wakes_nobody() -> None:
+    woken = asyncio.Semaphore(0)
+    with pacing() as pacer:
+        pacer.start(woken.release)
+        pacer.arm(0, monotonic_ns() + 5 * NS_PER_MS)
+        await woken.acquire()
+        await asyncio.sleep(0.02)
+        await turns()
+        assert woken.locked(), "the second instant was never asked for"
+        due = monotonic_ns() + 2 * NS_PER_MS
+        pacer.arm(due)
+        await woken.acquire()
+        assert monotonic_ns() >= due
+        await turns()
+        assert woken.locked()
+
+
+async def test_an_earlier_instant_takes_the_place_of_both() -> None:
+    woken = asyncio.Semaphore(0)
+    far = monotonic_ns() + 10**15
+    with pacing() as pacer:
+        pacer.start(woken.release)
+        for following in (0, far + 5):
+            pacer.arm(far, far + 10)
+            pacer.arm(0, following)
+            await woken.acquire()
+            await turns()
+            assert woken.locked()
