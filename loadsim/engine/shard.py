@@ -233,15 +233,15 @@ class ShardRun:
             loop.set_exception_handler(None)
             for task in tasks:
                 task.cancel()
-            ended = await asyncio.gather(*tasks, return_exceptions=True)
-        for error in ended:
-            if isinstance(error, Exception):
-                raise error
+            _, of_frames = await asyncio.gather(*tasks, return_exceptions=True)
+        if isinstance(of_frames, Exception):  # what that frame had counted is gone
+            raise of_frames
         self._call(Last(self._frame(), offset, self._engine.stopped_ns))
 
     def _on_unhandled(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """What the loop calls for an unhandled error. One of our callbacks ends the run: it may be that of the timer,
-        which nothing would arm again. From others a library goes on, and the loop reports them."""
+        """What the loop calls for an unhandled error. One that passed through our code, in a callback or a task, ends
+        the run: it may be that of the timer, which nothing would arm again. From others a library goes on, and the loop
+        reports them."""
         error = context.get("exception")
         if error is None or not _is_ours(error) or not self._engine.fail(error):
             loop.default_exception_handler(context)

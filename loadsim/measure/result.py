@@ -89,7 +89,8 @@ class Environment(msgspec.Struct, frozen=True):
     packages: dict[str, str]
     """Name → version of the packages that matter."""
     compiled: bool = False
-    """Whether all generator processes had the compiled step of the hot path; it is in use as far as a run passes it."""
+    """Whether all generator processes of a run had the compiled step of the hot path; of a study or a benchmark,
+    whether its own process has it. It is in use as far as a run passes it."""
 
 
 class RunResult(msgspec.Struct, frozen=True):

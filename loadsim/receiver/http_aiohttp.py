@@ -14,7 +14,7 @@ from typing import Any
 
 from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
-from aiohttp.http import RawRequestMessage
+from aiohttp.http import HttpRequestParser, RawRequestMessage
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import StreamReader
 
@@ -31,6 +31,11 @@ from loadsim.receiver.rendered_answers import CONTINUE
 from loadsim.receiver.timer import Timer
 
 VERSIONS = (HttpVersion11, HttpVersion10)
+_CAN_ANSWER = hasattr(HttpRequestParser, "message_consumed") and all(
+    hasattr(web.RequestHandler, name)
+    for name in ("_parser", "_waiter", "_keepalive_timeout", "_next_keepalive_close_time")
+)
+"""Whether this aiohttp has what answering at once needs; without that it answers in its own way."""
 
 
 class _RefusedError(Exception):
@@ -89,7 +94,8 @@ class _Connection(web.RequestHandler):
         if keep:
             self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
         else:
-            self.force_close()
+            self.close()
+            transport.close()
         self._answered = True
         return True
 
@@ -156,7 +162,7 @@ class AiohttpEngine:
         self._next_tick: asyncio.TimerHandle | None = None
         self._prepared: dict[tuple[Answer, bool], Prepared] = {}
         self._listener: asyncio.Server | None = None
-        self.answers_at_once = handler.answers_at_once
+        self.answers_at_once = handler.answers_at_once and _CAN_ANSWER
         self._server = web.Server(self._handle, request_factory=ReadRequest)  # type: ignore[arg-type]  # it makes no others
 
     async def serve(self, sock: Any) -> None:

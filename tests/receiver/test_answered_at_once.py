@@ -12,6 +12,7 @@ import pytest
 from loadsim.engine.scripted_endpoint import VirtualLoop
 from loadsim.measure.delivery_ids import HEADER
 from loadsim.model import NS_PER_S
+from loadsim.receiver import http_aiohttp
 from loadsim.receiver.answer_choice import Rules
 from loadsim.receiver.counters import Counts, SharedCounters
 from loadsim.receiver.fault_plan import fault_plan
@@ -37,9 +38,10 @@ class Listener:
 
 
 class Side:
-    """An aiohttp engine of its own on a virtual loop, without a socket. `at_once`: whether it may answer at once."""
+    """An aiohttp engine of its own on a virtual loop, without a socket. `at_once`: whether it may answer at once;
+    None: as it decides."""
 
-    def __init__(self, loop: VirtualLoop, *, at_once: bool) -> None:
+    def __init__(self, loop: VirtualLoop, *, at_once: bool | None) -> None:
         options = ReceiverOptions(engine="aiohttp", max_body=MAX_BODY, idle_timeout_ns=IDLE_S * NS_PER_S)
         self.loop = loop
         self._ledger = LedgerMemory.create(1, 100).part(0)
@@ -51,14 +53,15 @@ class Side:
         self._factory: Callable[[], Any]
         self.run(self._begin(options, at_once))
 
-    async def _begin(self, options: ReceiverOptions, at_once: bool) -> None:
+    async def _begin(self, options: ReceiverOptions, at_once: bool | None) -> None:
         async def create_server(factory: Callable[[], Any], **_: object) -> Listener:
             self._factory = factory
             return Listener()
 
         self.engine = AiohttpEngine(options, self.handler, None)
-        assert self.engine.answers_at_once
-        self.engine.answers_at_once = at_once
+        if at_once is not None:
+            assert self.engine.answers_at_once
+            self.engine.answers_at_once = at_once
         setattr(self.loop, "create_server", create_server)  # noqa: B010 - a stand-in
         await self.engine.serve(None)
 
@@ -217,3 +220,26 @@ def test_an_error_of_our_own_is_answered_and_ends_the_connection(
     assert _without_flow(wire)[0].startswith(b"HTTP/1.1 500 ")
     assert b"close" in wire.done
     assert "Error handling request" in caplog.text
+
+
+def test_who_does_not_read_the_last_answer_is_cut_off(loop: VirtualLoop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("no")
+
+    side = Side(loop, at_once=True)
+    connection, wire = side.connected()
+    monkeypatch.setattr(WebhookHandler, "reply", fail)
+    connection.data_received(request())
+    connection.pause_writing()
+    for _ in range(5):
+        connection.tick(most=3)
+    assert wire.done[-1] == b"abort"
+
+
+def test_an_aiohttp_without_what_it_needs_answers_in_its_own_way(
+    loop: VirtualLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_aiohttp, "_CAN_ANSWER", False)
+    side = Side(loop, at_once=None)
+    assert not side.engine.answers_at_once
+    assert statuses(side.fed([request()])[0]) == [200]
