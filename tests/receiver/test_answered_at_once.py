@@ -206,30 +206,30 @@ def test_a_connection_is_idle_since_its_last_answer(loop: VirtualLoop) -> None:
     assert _without_flow(wire)[3:] == [b"close"]
 
 
-def test_an_error_of_our_own_is_answered_and_ends_the_connection(
-    loop: VirtualLoop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+@pytest.fixture
+def failed(loop: VirtualLoop, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Wire]:
+    """A connection on whose request an error of our own was met."""
+
     def fail(*_: object) -> None:
         raise RuntimeError("no")
 
-    side = Side(loop, at_once=True)
-    connection, wire = side.connected()
+    connection, wire = Side(loop, at_once=True).connected()
     monkeypatch.setattr(WebhookHandler, "reply", fail)
     connection.data_received(request())
-    side.turns()
+    return connection, wire
+
+
+def test_an_error_of_our_own_is_answered_and_ends_the_connection(
+    failed: tuple[Any, Wire], caplog: pytest.LogCaptureFixture
+) -> None:
+    _, wire = failed
     assert _without_flow(wire)[0].startswith(b"HTTP/1.1 500 ")
     assert b"close" in wire.done
-    assert "Error handling request" in caplog.text
+    assert "Error handling request" in [record.getMessage() for record in caplog.get_records("setup")]
 
 
-def test_who_does_not_read_the_last_answer_is_cut_off(loop: VirtualLoop, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
-        raise RuntimeError("no")
-
-    side = Side(loop, at_once=True)
-    connection, wire = side.connected()
-    monkeypatch.setattr(WebhookHandler, "reply", fail)
-    connection.data_received(request())
+def test_who_does_not_read_the_last_answer_is_cut_off(failed: tuple[Any, Wire]) -> None:
+    connection, wire = failed
     connection.pause_writing()
     for _ in range(5):
         connection.tick(most=3)
