@@ -105,8 +105,7 @@ PyObject *
 send_events(PyObject *module, PyObject *const *given, Py_ssize_t count)
 {
     if (count != 6 || !PyBytes_CheckExact(given[0]) || !is_around(given[1]) || !PyList_CheckExact(given[2])
-        || !PyDict_Check(given[4])
-        || !(given[5] == Py_None || is_timing(given[5]))) {
+        || !PyDict_Check(given[4]) || !(given[5] == Py_None || is_timing(given[5]))) {
         PyErr_SetString(PyExc_TypeError, "send_events: wrong arguments");
         return NULL;
     }

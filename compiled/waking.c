@@ -144,8 +144,8 @@ is_timed(PyObject *making, Py_ssize_t events, long long now)
     return timed;
 }
 
-/* Make and send the requests: returns how many, up to one that Python must make. `signs`: NULL
- * where none of them is timed. */
+/* Make and send the requests: returns how many, up to one that Python must make. `signs`:
+ * NULL where none of them is timed. */
 static Py_ssize_t
 sent_by_step(PyObject *making, PyObject *ready, long long now, PyObject *signs)
 {

@@ -87,20 +87,20 @@ class RequestMaking:
         -1: it was not asked yet. `timed`: the first of those that are not sent yet is timed."""
         assert self._recipes is not None  # noqa: S101 - see `send`
         assert self._send_events is not None  # noqa: S101
-        at, timing = max(sent, 0), (self._recorder.signs, now)
+        at, timing = max(sent, 0), (self._recorder.signs, now) if timed else None
         while at < len(ready):
             if sent < 0:
                 recipes = self._recipes.at(now + self.wall_offset)
-                sent = self._send_events(ready, at, recipes, timing if timed else None)
+                sent = self._send_events(ready, at, recipes, timing)
                 at += sent
-                timed = timed and not sent
+                timing = None if sent else timing
             if at < len(ready):
                 # It stops where a block of random numbers ends, and at a template that is not compiled yet: then one
                 # event is made here. Where it sent nothing it may know none of these templates: all are made here.
                 some = ready[at : at + 1] if sent else ready[at:]
-                self._send_by_python(some, now, timed=timed)
+                self._send_by_python(some, now, timed=timing is not None)
                 at += len(some)
-                timed = False
+                timing = None
             sent = -1
 
     def _send_by_python(self, ready: list[Connection], now: int, *, timed: bool) -> None:

@@ -74,7 +74,7 @@ class ReadRequest(web.BaseRequest):
     aiohttp's own also looks up addresses and TLS and splits the URL, which costs more than checking a signature.
     """
 
-    ATTRS = web.BaseRequest.ATTRS | {"parsed", "connection"}
+    ATTRS = web.BaseRequest.ATTRS | {"parsed"}
 
     def __init__(
         self,
@@ -85,7 +85,6 @@ class ReadRequest(web.BaseRequest):
         task: asyncio.Task[None],
     ) -> None:
         self.parsed = message
-        self.connection = protocol
         self._message = message
         self._payload = payload
         self._protocol = protocol

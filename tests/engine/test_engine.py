@@ -29,7 +29,7 @@ from loadsim.measure.outcome_columns import Column
 from loadsim.model import NS_PER_MS, NS_PER_S, SignedRequest
 from loadsim.outcome_codes import DROPPED, ERROR_BASE, UNFINISHED
 from loadsim.plan import Plan, Scenario
-from tests.engine.running import Ran, build, ran, scenario
+from tests.engine.running import KeepingRecorder, Ran, build, ran, scenario
 
 MS = NS_PER_MS
 S = NS_PER_S
@@ -45,16 +45,17 @@ def play(
     stops: dict[int, bool] | None = None,
     wall: Callable[[], int] | None = None,
     pacer: type[ScriptedPacer] = ScriptedPacer,
+    transport: type[ScriptedTransport] = ScriptedTransport,
     **options: Any,
 ) -> tuple[Ran, ScriptedTransport]:
     """Run a scenario on virtual time. `stops`: ns since the start -> drain. `wall`: a wall clock of its own."""
     loop = VirtualLoop()
-    transport = ScriptedTransport(loop, script, connect_ns=connect_ns, limit=limit)
+    endpoint = transport(loop, script, connect_ns=connect_ns, limit=limit)
 
     async def go() -> Ran:
         engine, recorder, policies = build(
             of,
-            transport,
+            endpoint,
             pacer(loop, misses),
             start_ns=START_NS,
             clock=loop.now_ns,
@@ -73,7 +74,7 @@ def play(
     finally:
         loop.close()
     result.assert_balanced()
-    return result, transport
+    return result, endpoint
 
 
 def after(ns: int, code: int = 200, *, keep: bool = True) -> Script:
@@ -110,41 +111,31 @@ def test_steps_of_the_wall_clock_change_nothing_that_is_measured(phase: dict[str
     assert stepped.took_s == steady.took_s
 
 
-def test_steps_of_a_fold_leave_time_between_them_for_what_they_made_late() -> None:
+def test_steps_of_a_fold_leave_time_between_them_for_what_they_made_late(monkeypatch: pytest.MonkeyPatch) -> None:
     """A core that is two thirds busy makes good what one step did before it takes the next: lag does not add up."""
     step_ns, event_ns = 150_000, 33_000
-    loop = VirtualLoop()
+    steps: list[int] = []
+    take_step = KeepingRecorder.step
 
     class Busy(ScriptedTransport):
+        def __init__(self, loop: VirtualLoop, script: Script, **options: Any) -> None:
+            super().__init__(loop, script, **options)
+            self._spend = loop.spend
+
+            def step(recorder: KeepingRecorder) -> None:
+                take_step(recorder)
+                steps.append(loop.now_ns())
+                loop.spend(step_ns)
+
+            monkeypatch.setattr(KeepingRecorder, "step", step)
+
         def send_all(self, made: Iterable[Made], attempt: int = 1) -> None:
             given = list(made)
             super().send_all(given, attempt)
-            loop.spend(event_ns * len(given))
+            self._spend(event_ns * len(given))
 
-    steps: list[int] = []
-    transport = Busy(loop, after(MS))
     of = scenario([{"rate": "20000/s", "duration": "500ms"}], {"connections": 64})
-
-    async def go() -> Ran:
-        clock = loop.now_ns
-        engine, recorder, policies = build(
-            of, transport, ScriptedPacer(loop), start_ns=START_NS, clock=clock, wall=clock
-        )
-        step = recorder.step
-
-        def busy() -> None:
-            step()
-            steps.append(clock())
-            loop.spend(step_ns)
-
-        setattr(recorder, "step", busy)  # noqa: B010 - it has slots
-        end = await engine.run(START_NS)
-        return ran(engine, recorder, policies, (end - START_NS) / S)
-
-    try:
-        result = loop.run_until_complete(go())
-    finally:
-        loop.close()
+    result, _ = play(of, after(MS), transport=Busy)
     assert len(steps) > 10
     assert (
         max(woken - due for woken, due in zip(result.column(Column.woken), result.column(Column.due), strict=True))
