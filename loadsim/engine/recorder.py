@@ -90,6 +90,7 @@ class Recorder:
         table = table_of(self.rows)
         self.rows.clear()
         self.ended += len(table)
+        yield
         yield from self.tally.folding(table)
         self.tally.fold_receipts(table)
         yield
