@@ -45,7 +45,7 @@ extern PyObject *zero;
 /* Numbers that Python's code has, by the order in which `bind` gets them. `READY_STATE`: the `state` of a connection that
  * carries events. The others: see compiled_members.py. */
 enum {
-    READY_STATE, MOST_AT_ONCE, BITE, PACED_BITE, TIMED_EVERY, TIMED_APART_NS, ROUNDS, FEW, SELDOM_NS, SMALL, FITS, CHUNK_SIZE,
+    READY_STATE, MOST_AT_ONCE, BITE, TIMED_EVERY, TIMED_APART_NS, ROUNDS, FEW, SELDOM_NS, SMALL, FITS, CHUNK_SIZE,
     CONSTANTS
 };
 extern long long constants[CONSTANTS];

@@ -1,6 +1,6 @@
 #include "hot.h"
 
-#define CONTRACT 6 /* Of this module with its callers, see compiled_step.py. */
+#define CONTRACT 7 /* Of this module with its callers, see compiled_step.py. */
 
 static PyMethodDef methods[] = {
     {"bind", bind_types, METH_VARARGS, bind_doc},

@@ -210,7 +210,7 @@ go_on(PyObject *engine, const Due *due)
     if (failed)
         return -1;
     Py_ssize_t rows = PyList_GET_SIZE(get(recorder, ROWS));
-    if (get(recorder, FOLDING) == Py_None && rows < constants[PACED_BITE] && !(rows && spare > 1000000))
+    if (get(recorder, FOLDING) == Py_None && rows < constants[BITE])
         return 0;
     return called(PyObject_CallMethod(engine, "spare", "L", spare));
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from types import ModuleType
 
-CONTRACT = 6
+CONTRACT = 7
 """What this package expects of `_hot.CONTRACT`: a step built from another version of the sources is left aside."""
 
 

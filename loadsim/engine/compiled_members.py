@@ -16,7 +16,7 @@ from loadsim.engine.direct_connection import CHUNK, DirectConnection
 from loadsim.engine.direct_transport import FITS, SMALL, DirectTransport
 from loadsim.engine.endpoint_socket import READY
 from loadsim.engine.engine import BATCH, Engine
-from loadsim.engine.recorder import BITE, PACED_BITE, Recorder
+from loadsim.engine.recorder import BITE, Recorder
 from loadsim.engine.request_batches import TIMED_APART_NS, TIMED_EVERY, RequestMaking
 from loadsim.engine.response_parser import Memo, ResponseReader
 from loadsim.engine.socket_set import FEW, ROUNDS, SELDOM_NS
@@ -41,7 +41,6 @@ _NUMBERS = (
     READY,
     BATCH,
     BITE,
-    PACED_BITE,
     TIMED_EVERY,
     TIMED_APART_NS,
     ROUNDS,

@@ -20,7 +20,7 @@ from loadsim.engine.outcome_rows import NOWHERE, NoConnection, row_of
 from loadsim.engine.pacer import Clock, Pacer, monotonic_ns
 from loadsim.engine.policy_deliveries import PolicyDeliveries
 from loadsim.engine.policy_interface import Gatherer, Policy
-from loadsim.engine.recorder import BITE, PACED_BITE, Recorder
+from loadsim.engine.recorder import BITE, Recorder
 from loadsim.engine.request_batches import RequestMaking
 from loadsim.engine.samples import Samples
 from loadsim.engine.transport_interface import Connection, ConnectionCounts, Ended, Made, Transport
@@ -33,8 +33,6 @@ from loadsim.plan import Plan
 
 BATCH = 64
 """Released events that are made and sent together."""
-_STEP_NS = 100_000
-"""About what a step of a small bite takes."""
 _LEFT = 4
 """Bites of rows that may be left for the time between due events, where events have due times."""
 BEATS, _FASTEST_NS, _SLOWEST_NS = 2, NS_PER_MS, 50 * NS_PER_MS
@@ -304,18 +302,11 @@ class Engine:
         self._pool.allow(connections)
 
     def spare(self, time_ns: int) -> None:
-        """See Dispatcher. Rows are folded at once where there is much time. Where events are due at short intervals
-        there never is: then a step of a fold is taken wherever no event is late. It makes some late, and the next step
-        waits until they are sent, or until many rows wait."""
+        """See Dispatcher. A step of a fold is taken wherever no event is late, however little time there is: there may
+        never be more. It makes some late, and the next step waits until they are sent, or until many rows wait."""
         recorder = self.recorder
         rows = len(recorder.rows)
-        if time_ns < 0 and rows < _LEFT * BITE // 2:
-            return
-        if recorder.under_way:  # however little time there is: there may never be more
-            recorder.step()
-        elif rows and time_ns > NS_PER_MS:
-            recorder.fold()
-        elif rows >= BITE or (rows >= PACED_BITE and time_ns > _STEP_NS):
+        if rows >= _LEFT * BITE // 2 or (time_ns >= 0 and (recorder.under_way or rows >= BITE)):
             recorder.step()
 
     def over(self) -> None:

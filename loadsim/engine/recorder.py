@@ -17,9 +17,8 @@ from loadsim.measure.tally import Tally
 from loadsim.measure.without_generator_tally import LatenessTally
 
 BITE = 2048
-"""Rows that are folded together under load: cheapest by far, at a millisecond or so in all."""
-PACED_BITE = 512
-"""Rows that are worth folding between two events that fall due: more expensive per row, but four times quicker."""
+"""Rows that are folded together under load: fewer cost more each, and what folding takes in all is what makes events
+late. At a millisecond or two, in steps."""
 
 
 class Log(Protocol):
@@ -56,6 +55,8 @@ class Recorder:
         """By (stratum, instant, 0 or 1), see `Tally.fold_retry_backlog`."""
         self.ended = 0
         """Events whose folding has begun."""
+        self.counted = 0
+        """Events whose folding has ended."""
         self._folding: Iterator[None] | None = None
         """The steps that are left of a fold."""
 
@@ -73,17 +74,18 @@ class Recorder:
         return self._folding is not None
 
     def step(self) -> None:
-        """Take the next step of the fold that is under way, or begin one: a tenth of a millisecond or so."""
+        """Take the next step of the fold that is under way, or begin one: a quarter of a millisecond at most."""
         if self._folding is None:
             self._folding = self._steps()
         if next(self._folding, self) is self:
-            self._folding = None
+            self._end_steps()
             self._fold_others()
 
     def _end_steps(self) -> None:
         for _ in self._folding or ():
             pass
         self._folding = None
+        self.counted = self.ended
 
     def _steps(self) -> Iterator[None]:
         """Count the rows that are buffered now."""
