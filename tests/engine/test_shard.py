@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -38,7 +38,9 @@ from loadsim.engine.request_batches import RequestMaking
 from loadsim.engine.scripted_endpoint import START_NS, Reply, ScriptedTransport, VirtualLoop
 from loadsim.engine.shard import ShardRun
 from loadsim.launch.shard_process import SHARD
-from loadsim.model import NS_PER_MS, NS_PER_S, Secret
+from loadsim.measure.hdr import Ints
+from loadsim.measure.tally import Tally
+from loadsim.model import NS_PER_MS, NS_PER_S, NS_PER_US, Secret
 from loadsim.plan import Plan, RunSpec, from_document
 from tests.launch.support import PATIENCE_S, endpoint
 from tests.launch.virtual import virtual_shards
@@ -318,6 +320,32 @@ def test_an_error_of_a_librarys_callback_is_reported_and_ends_nothing(
     assert "InvalidStateError" in caplog.text
 
 
+def test_what_is_counted_before_a_frame_delays_events_by_a_step_or_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand outcomes are counted in three steps of a millisecond each, while an event is due every millisecond.
+
+    By two, since this loop looks at its timers after what is ready; uvloop looks at the sockets between two steps.
+    """
+    lags: list[int] = []
+    folding, dispatch = Tally.folding, Engine.dispatch
+
+    def slow_by(loop: VirtualLoop) -> None:
+        def slowly(tally: Tally, rows: Ints) -> Iterator[None]:
+            for _ in folding(tally, rows):
+                loop.spend(len(rows) * NS_PER_US)
+                yield
+
+        monkeypatch.setattr(Tally, "folding", slowly)
+
+    def noted(engine: Engine, index: int, stratum: int, due: int, woken: int) -> None:
+        lags.append(woken - due)
+        dispatch(engine, index, stratum, due, woken)
+
+    monkeypatch.setattr(Engine, "dispatch", noted)
+    heard = virtually(monkeypatch, slow_by, duration="2500ms", rate="1000/s")
+    assert [each.ended for each in heard if isinstance(each, Frame)][-1] >= 1900
+    assert NS_PER_MS // 2 < max(lags) < 2 * NS_PER_MS
+
+
 def failing(error: Exception) -> Callable[..., None]:
     def fail(*_: object, **__: object) -> None:
         raise error
@@ -326,14 +354,14 @@ def failing(error: Exception) -> Callable[..., None]:
 
 
 def virtually(
-    monkeypatch: pytest.MonkeyPatch, begin: Callable[[VirtualLoop], None], *, duration: str
+    monkeypatch: pytest.MonkeyPatch, begin: Callable[[VirtualLoop], None], *, duration: str, rate: str = "100/s"
 ) -> list[FromShard]:
     """What a shard says on virtual time. `begin` is called as it is about to start. TimeoutError: it hangs."""
     heard: list[FromShard] = []
 
     async def go(loop: VirtualLoop) -> None:
         reader = asyncio.StreamReader()
-        given = message(document("http://127.0.0.1:9/", rate="100/s", duration=duration))
+        given = message(document("http://127.0.0.1:9/", rate=rate, duration=duration))
         run = ShardRun(given, reader, heard.append, _no_keys)
         reader.feed_data(encode(Start(loop.now_ns() + NS_PER_MS)))
         begin(loop)

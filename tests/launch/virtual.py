@@ -49,14 +49,6 @@ class RunLoop(VirtualLoop):
         return future
 
 
-class UnhurriedEngine(Engine):
-    """An Engine that finds no time to fold what ended until there is much of it: alone on a virtual clock it would
-    find time after every event, at hundreds of times the cost."""
-
-    def spare(self, time_ns: int) -> None:
-        """See Dispatcher."""
-
-
 class OneShard:
     """A Launcher of one shard in this process."""
 
@@ -131,7 +123,7 @@ def virtual_shards(monkeypatch: pytest.MonkeyPatch, script: Answer, misses: Sequ
     for module, name, value in (
         (shard, "make_transport", transport),
         (shard, "best_pacer", lambda _: ScriptedPacer(loop, misses)),
-        (shard, "Engine", functools.partial(UnhurriedEngine, clock=loop.now_ns, wall=loop.now_ns)),
+        (shard, "Engine", functools.partial(Engine, clock=loop.now_ns, wall=loop.now_ns)),
         (shard, "monotonic_ns", loop.now_ns),
         (shard, "time", clock),
         (shard, "gc", SimpleNamespace(collect=nothing, freeze=nothing, disable=nothing)),
