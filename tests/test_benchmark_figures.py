@@ -15,7 +15,7 @@ from tests.benchmarks.event_cost import Used
 from tests.benchmarks.memory import Reading
 from tests.benchmarks.peer_report import Row, Sample, Sitting
 from tests.benchmarks.peer_tools import TOOLS
-from tests.benchmarks.shards import APART, TOGETHER, Found
+from tests.benchmarks.shards import APART, ONE, TOGETHER, TWO, TWO_RUNS, Found
 from tests.builders import run_result
 
 # -- pacing ---------------------------------------------------------------------------------------------------------
@@ -108,36 +108,44 @@ def test_cost_is_of_all_shards_of_a_stored_result() -> None:
 
 
 def test_the_open_model_is_compared_within_a_round() -> None:
+    ways = (open_cost.CLOSED, open_cost.FIXED, open_cost.HALF, *open_cost.BARE.values())
     rounds = [
-        {open_cost.CLOSED: 10.0, open_cost.FIXED: 12.0, open_cost.HALF: 14.0},
-        {open_cost.CLOSED: 20.0, open_cost.FIXED: 26.0, open_cost.HALF: 22.0},
-        {open_cost.CLOSED: 10.0, open_cost.FIXED: 14.0, open_cost.HALF: 20.0},
+        dict(zip(ways, costs, strict=True))
+        for costs in ((10.0, 12.0, 14.0, 10.0, 7.0), (20.0, 26.0, 22.0, 20.0, 11.0), (10.0, 14.0, 20.0, 10.0, 8.0))
     ]
     found = open_cost.document(100_001, rounds)
     assert [found["ratio"][way]["median"] for way in (open_cost.FIXED, open_cost.HALF)] == [1.3, 1.4]
-    assert found["cpu_us"] == {open_cost.CLOSED: 10.0, open_cost.FIXED: 14.0, open_cost.HALF: 20.0}
+    assert [found["of_bare"][way]["median"] for way in open_cost.BARE] == [1.3, 2.0]
+    assert list(found["cpu_us"].values()) == [10.0, 14.0, 20.0, 10.0, 8.0]
     assert found["rates"][open_cost.HALF] == 50_000
     assert list(open_cost.verdicts(found).values()) == [True, False]
-    assert "open at 50,000/s (half of capacity) | 20.00 µs | 1.40" in open_cost.section([found])
+    assert (
+        "open at 50,000/s (half of capacity) | 20.00 µs | 1.40 | 1.25 to 1.70 | 8.00 µs | 2.00 |"
+        in open_cost.section([found])
+    )
 
 
 def test_two_shards_are_held_against_one_and_the_parent_against_its_limit() -> None:
+    def figures(one: float, two: float, two_runs: float, share: float = 0.03) -> dict[str, Found]:
+        return {ONE: Found(one, 0.01), TWO: Found(two, share), TWO_RUNS: Found(two_runs, 0.0)}
+
     rounds = [
-        {APART: {1: Found(10.0, 0.01), 2: Found(10.4, 0.03)}, TOGETHER: {1: Found(10.0, 0.0), 2: Found(11.0, 0.0)}},
-        {APART: {1: Found(20.0, 0.01), 2: Found(21.0, 0.03)}, TOGETHER: {1: Found(20.0, 0.0), 2: Found(23.0, 0.0)}},
+        {APART: figures(10.0, 10.4, 10.4), TOGETHER: figures(10.0, 11.0, 10.0)},
+        {APART: figures(20.0, 21.0, 20.0), TOGETHER: figures(20.0, 23.0, 23.0)},
     ]
     found = shards.document(rounds, 5.0, 0.0)
     ratios = {name: (each["ratio"]["median"], each["ratio_met"]) for name, each in found["arrangements"].items()}
     assert ratios == {APART: (1.045, True), TOGETHER: (1.125, False)}
+    of_two_runs = [(each["of_two_runs"]["median"], each["of_two_runs_met"]) for each in found["arrangements"].values()]
+    assert of_two_runs == [(1.025, True), (1.05, True)]
     assert found["parent_met"] is True
-    above = [*rounds, {**rounds[0], TOGETHER: {1: Found(10.0, 0.0), 2: Found(10.0, 0.0)}}]
-    above = [{**each, APART: {**each[APART], 2: Found(10.0, 0.031)}} for each in above]
+    above = [{**each, APART: figures(10.0, 10.0, 10.0, share=0.031)} for each in rounds]
     assert shards.document(above, 5.0, 0.0)["parent_met"] is False
     assert "| apart" not in shards.markdown(found)
 
 
 def test_sixteen_cores_on_paper() -> None:
-    apart = {"cpu_us": {"1": 9.0, "2": 10.0}, "parent_share": {"1": 0.005, "2": 0.02}}
+    apart = {"cpu_us": {ONE: 9.0, TWO: 10.0}, "parent_share": {ONE: 0.005, TWO: 0.02}}
     assert shards.on_paper(apart) == {
         "cores": 16,
         "shards": 14,
@@ -145,7 +153,7 @@ def test_sixteen_cores_on_paper() -> None:
         "parent_share": 0.14,
         "shards_of_a_full_parent": 100,
     }
-    idle = {**apart, "parent_share": {"1": 0.0, "2": 0.0}}
+    idle = {**apart, "parent_share": {ONE: 0.0, TWO: 0.0}}
     assert shards.on_paper(idle)["shards_of_a_full_parent"] == 0
 
 

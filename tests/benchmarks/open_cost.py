@@ -4,7 +4,9 @@ The closed run goes as fast as it can over 64 connections. The open ones go at a
 closed one was found to do in this sitting. All send to the same nginx, which has a core of its own. In each round every
 way runs for FEW_S and for some seconds more, and the difference in the shard's CPU time is divided by the difference in
 events: start-up cancels out. Figures are medians of the rounds; a ratio is the median of the rounds' ratios. Every
-other round goes in reverse order. Where the compiled step was built, all of it once more with that. Part of `pacing`.
+other round goes in reverse order. Where the compiled step was built, all of it once more with that. Beside it, in the
+same rounds and at the same rates, a sender in C that makes, signs and measures nothing (`bare_sender`): what remains of
+the ratio there is the price of being woken on this machine. Part of `pacing`.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks import common, event_cost, nginx
+from tests.benchmarks.bare_sender import BareSender
 from tests.benchmarks.common import Cores
 from tests.benchmarks.pacing_run import CONNECTIONS, SEED
 
@@ -22,6 +25,8 @@ RATE = 20_000
 FEW_S = 1
 CAPACITY_S = 3
 CLOSED, FIXED, HALF = "closed", "open", "open, half of capacity"
+BARE = {FIXED: "bare sender", HALF: "bare sender, half of capacity"}
+"""The sender that does nothing else, by what it stands beside."""
 CLOSED_CONNECTIONS = 64
 LIMIT = 1.3
 """How many times the closed model's cost an open event may cost."""
@@ -33,6 +38,7 @@ def measure(cores: Cores, rounds: int, seconds: int, *, pure: bool) -> dict[str,
         tempfile.TemporaryDirectory(prefix="loadsim-bench-") as name,
         nginx.serving(Path(name), cores.target) as target,
     ):
+        bare = BareSender(Path(name))
 
         def used(size: Sequence[str], length_s: int) -> event_cost.Used:
             words = (target.url("http"), *size, "-d", f"{length_s}s", "-e", common.EVENT, "-w", "1")
@@ -40,17 +46,26 @@ def measure(cores: Cores, rounds: int, seconds: int, *, pure: bool) -> dict[str,
 
         closed = ("-c", str(CLOSED_CONNECTIONS))
         capacity = round(used(closed, CAPACITY_S).rate)
-        ways = {CLOSED: closed, FIXED: _open(RATE), HALF: _open(capacity // 2)}
+        rates = _rates(capacity)
+        ways = {CLOSED: closed, **{way: _open(rate) for way, rate in rates.items()}}
         found = []
         for number in range(rounds):
             costs = {}
             for way in reversed(ways) if number % 2 else ways:
                 few, many = used(ways[way], FEW_S), used(ways[way], FEW_S + seconds)
                 costs[way] = event_cost.per_event_us(few, many)
+                if way in BARE:
+                    costs[BARE[way]] = bare.cost_us(cores.generator, target.port, rates[way], seconds)
             found.append(costs)
             named = "cost" if pure else f"cost, {common.STEP}"
-            common.say(f"{named}, round {number + 1}: " + ", ".join(f"{way} {costs[way]:.2f} µs" for way in ways))
+            common.say(
+                f"{named}, round {number + 1}: " + ", ".join(f"{way} {cost:.2f} µs" for way, cost in costs.items())
+            )
     return document(capacity, found, pure=pure)
+
+
+def _rates(capacity: int) -> dict[str, int]:
+    return {FIXED: RATE, HALF: capacity // 2}
 
 
 def _open(rate: int) -> tuple[str, ...]:
@@ -59,13 +74,15 @@ def _open(rate: int) -> tuple[str, ...]:
 
 def document(capacity: int, rounds: Sequence[Mapping[str, float]], *, pure: bool = True) -> dict[str, Any]:
     """Medians, ratios and all rounds; `capacity` is the closed model's rate per second, costs are in µs."""
-    ratios = {way: event_cost.ratios(rounds, way, CLOSED) for way in (FIXED, HALF)}
+    ratios = {way: event_cost.ratios(rounds, way, CLOSED) for way in BARE}
+    of_bare = {way: event_cost.ratios(rounds, way, bare) for way, bare in BARE.items()}
     return {
         "pure": pure,
         "capacity": capacity,
-        "rates": {FIXED: RATE, HALF: capacity // 2},
+        "rates": _rates(capacity),
         "cpu_us": {way: round(value, 3) for way, value in event_cost.medians(rounds).items()},
         "ratio": {way: found.document() for way, found in ratios.items()},
+        "of_bare": {way: found.document() for way, found in of_bare.items()},
         "rounds": [{way: round(value, 3) for way, value in costs.items()} for costs in rounds],
     }
 
@@ -90,15 +107,20 @@ def section(costs: Sequence[Mapping[str, Any]]) -> str:
     for found in costs:
         step = "" if found["pure"] else f", {common.STEP}"
         closed = f"closed, {found['capacity']:,}/s{step}"
-        lines.append((closed, f"{found['cpu_us'][CLOSED]:.2f} µs", "1", ""))
+        lines.append((closed, f"{found['cpu_us'][CLOSED]:.2f} µs", "1", "", "", ""))
         for way, ratio in found["ratio"].items():
-            shown = (f"{ratio['median']:.2f}", f"{ratio['q1']:.2f} to {ratio['q3']:.2f}")
+            bare = found["of_bare"][way]
+            shown = (*_shown(ratio), f"{found['cpu_us'][BARE[way]]:.2f} µs", f"{bare['median']:.2f}")
             lines.append((f"open {_named(found, way).rstrip(',')}", f"{found['cpu_us'][way]:.2f} µs", *shown))
     note = (
         f"One shard against nginx on another core, {len(costs[0]['rounds'])} rounds in turns. Closed: "
-        f"{CLOSED_CONNECTIONS} connections, as fast as it can. How each figure is taken is described in "
+        f"{CLOSED_CONNECTIONS} connections, as fast as it can. Bare sender: a loop in C that waits, sends and reads at the "
+        "same rate, and makes, signs and measures nothing; no open event can cost less than that. How each figure is taken is described in "
         "`tests/benchmarks/open_cost.py`.\n"
     )
-    return "\n".join(
-        ("## CPU per event\n", note, common.table(("model", "CPU per event", "ratio", "quartiles"), lines))
-    )
+    columns = ("model", "CPU per event", "× closed", "quartiles", "bare sender", "× bare sender")
+    return "\n".join(("## CPU per event\n", note, common.table(columns, lines)))
+
+
+def _shown(ratio: Mapping[str, float]) -> tuple[str, str]:
+    return f"{ratio['median']:.2f}", f"{ratio['q1']:.2f} to {ratio['q3']:.2f}"

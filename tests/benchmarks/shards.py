@@ -8,11 +8,14 @@ arrangements of two cores:
 - apart: nginx has a core of its own, parent and shards share the other;
 - together: parent, shards and nginx share both cores.
 
+Two processes that share a core, or its caches, slow each other down, whatever they are: two runs of one shard each, which
+know nothing of each other, run in the same turns, and two shards of one run are held against them too.
+
 Where two shards share one core their rate says nothing, so CPU time per event is compared: the difference between a run
 of some seconds and one of FEW_S, over the difference in events, so that start-up cancels out; CPU time of all shards,
 from the stored result. The parent's share of a core is its own CPU time (/proc, in steps of 10 ms, its children not in
 it) over the window that opens once all connections are held and SETTLE_S have gone by. In each round every arrangement
-runs with one and with two shards, every other round in reverse order. Figures are medians of the rounds; a ratio is the
+runs with one shard, with two, and with two runs at once, every other round in reverse order. Figures are medians of the rounds; a ratio is the
 median of the rounds' ratios.
 """
 
@@ -24,12 +27,14 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from loadsim.measure.timing_statistics import spread
 from tests.benchmarks import common, event_cost, nginx
 from tests.benchmarks.common import Cores
+from tests.benchmarks.event_cost import Used
 from tests.benchmarks.nginx import Nginx
 
 CONNECTIONS = 64
@@ -37,7 +42,9 @@ FEW_S = 1
 SETTLE_S = 0.5
 TAIL_S = 0.5
 RATIO_LIMIT, PARENT_LIMIT = 1.05, 0.03
-SHARDS = (1, 2)
+ONE, TWO, TWO_RUNS = "one shard", "two shards", "two runs"
+SHARDS = {ONE: (1, 1), TWO: (1, 2), TWO_RUNS: (2, 1)}
+"""What runs at once: how many runs, and of how many shards each."""
 APART, TOGETHER = "apart", "together"
 SHOWN = {
     APART: "nginx on a core of its own, shards and parent on the other",
@@ -55,29 +62,42 @@ class Place(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Of one arrangement and number of shards in one round."""
+    """Of one arrangement in one round, with some of SHARDS."""
 
     us: float
     """CPU time of the shards per event, µs."""
     parent_share: float
-    """Of one core."""
+    """Of one core; the first run's, where there are two."""
 
 
 # -- measuring ------------------------------------------------------------------------------------------------------
 
 
-def one(place: Place, shards: int, seconds: float) -> Found:
-    """Cost and parent's share with so many shards; the window has `seconds`."""
-    few = event_cost.used(place.cores, _words(place, shards, FEW_S))
-    window = _Window(place.nginx, shards * CONNECTIONS, seconds)
-    length = FEW_S + SETTLE_S + seconds + TAIL_S
-    many = event_cost.used(place.cores, _words(place, shards, length), meanwhile=window)
+def one(place: Place, at_once: str, seconds: float) -> Found:
+    """Cost and parent's share of one of SHARDS; the window has `seconds`."""
+    runs, shards = SHARDS[at_once]
+    few = _used(place, runs, shards, FEW_S)
+    window = _Window(place.nginx, runs * shards * CONNECTIONS, seconds)
+    many = _used(place, runs, shards, FEW_S + SETTLE_S + seconds + TAIL_S, window)
     return Found(event_cost.per_event_us(few, many), window.share)
 
 
-def _words(place: Place, shards: int, seconds: float) -> tuple[str, ...]:
+def _used(place: Place, runs: int, shards: int, seconds: float, window: _Window | None = None) -> Used:
+    """What so many runs take together; `window` is of the first."""
     size = ("-c", str(shards * CONNECTIONS), "-d", f"{seconds:g}s", "-w", str(shards))
-    return (place.nginx.url("http"), *size, "-e", common.EVENT, "--seed", "1")
+    words = (place.nginx.url("http"), *size, "-e", common.EVENT, "--seed", "1")
+    with ThreadPoolExecutor(runs) as threads:
+        begun = [
+            threads.submit(event_cost.used, place.cores, words, meanwhile=None if number else window)
+            for number in range(runs)
+        ]
+    found = [each.result() for each in begun]
+    return Used(
+        sum(used.events for used in found),
+        sum(used.cpu_s for used in found),
+        max(used.rss_mb for used in found),
+        sum(used.rate for used in found),
+    )
 
 
 class _Window:
@@ -101,8 +121,8 @@ class _Window:
         self.share = (common.process_seconds(process.pid) - used) / took
 
 
-def measure(cores: Cores, rounds: int, seconds: float) -> list[dict[str, dict[int, Found]]]:
-    """By round, arrangement and number of shards."""
+def measure(cores: Cores, rounds: int, seconds: float) -> list[dict[str, dict[str, Found]]]:
+    """By round, arrangement and what ran at once."""
     both = (cores.target, cores.generator)
     with tempfile.TemporaryDirectory(prefix="loadsim-bench-") as name, contextlib.ExitStack() as stack:
         homes = {arrangement: Path(name) / arrangement for arrangement in SHOWN}
@@ -112,14 +132,14 @@ def measure(cores: Cores, rounds: int, seconds: float) -> list[dict[str, dict[in
             APART: Place((cores.generator,), stack.enter_context(nginx.serving(homes[APART], cores.target))),
             TOGETHER: Place(both, stack.enter_context(nginx.serving(homes[TOGETHER], both))),
         }
-        turns = [(arrangement, shards) for arrangement in places for shards in SHARDS]
+        turns = [(arrangement, at_once) for arrangement in places for at_once in SHARDS]
         found = []
         for number in range(rounds):
-            figures: dict[str, dict[int, Found]] = {arrangement: {} for arrangement in places}
-            for arrangement, shards in reversed(turns) if number % 2 else turns:
-                got = figures[arrangement][shards] = one(places[arrangement], shards, seconds)
+            figures: dict[str, dict[str, Found]] = {arrangement: {} for arrangement in places}
+            for arrangement, at_once in reversed(turns) if number % 2 else turns:
+                got = figures[arrangement][at_once] = one(places[arrangement], at_once, seconds)
                 text = f"{got.us:.2f} µs per event, parent {got.parent_share:.1%}"
-                common.say(f"round {number + 1}, {arrangement}, {shards} shards: {text}")
+                common.say(f"round {number + 1}, {arrangement}, {at_once}: {text}")
             found.append(figures)
         return found
 
@@ -127,24 +147,27 @@ def measure(cores: Cores, rounds: int, seconds: float) -> list[dict[str, dict[in
 # -- figures --------------------------------------------------------------------------------------------------------
 
 
-def document(rounds: Sequence[Mapping[str, Mapping[int, Found]]], seconds: float, noise: float) -> dict[str, Any]:
+def document(rounds: Sequence[Mapping[str, Mapping[str, Found]]], seconds: float, noise: float) -> dict[str, Any]:
     """The figures, as they are kept; `noise` is the share of a core that others took while all ran."""
     arrangements: dict[str, dict[str, Any]] = {}
     for arrangement in SHOWN:
         by_round = [figures[arrangement] for figures in rounds]
-        costs = [{str(shards): got.us for shards, got in figures.items()} for figures in by_round]
-        ratio = event_cost.ratios(costs, "2", "1")
+        costs = [{at_once: got.us for at_once, got in figures.items()} for figures in by_round]
+        ratio, of_two_runs = (event_cost.ratios(costs, TWO, under) for under in (ONE, TWO_RUNS))
         arrangements[arrangement] = {
             "cpu_us": event_cost.medians(costs),
             "parent_share": {
-                str(shards): spread([figures[shards].parent_share for figures in by_round]).median for shards in SHARDS
+                at_once: spread([figures[at_once].parent_share for figures in by_round]).median
+                for at_once in (ONE, TWO)
             },
             "ratio": ratio.document(),
             "ratio_met": ratio.median <= RATIO_LIMIT,
+            "of_two_runs": of_two_runs.document(),
+            "of_two_runs_met": of_two_runs.median <= RATIO_LIMIT,
             "rounds": [
                 {
-                    str(shards): {name: round(value, 4) for name, value in got._asdict().items()}
-                    for shards, got in each.items()
+                    at_once: {name: round(value, 4) for name, value in got._asdict().items()}
+                    for at_once, got in each.items()
                 }
                 for each in by_round
             ],
@@ -164,8 +187,8 @@ def document(rounds: Sequence[Mapping[str, Mapping[int, Found]]], seconds: float
 def on_paper(apart: Mapping[str, Any], cores: int = MANY_CORES) -> dict[str, float]:
     """What follows for so many cores, from the cost with two shards and the parent's greatest share per shard."""
     shards = cores - KEPT_CORES
-    cost = apart["cpu_us"]["2"]
-    parent = max(apart["parent_share"][str(beside)] / beside for beside in SHARDS)
+    cost = apart["cpu_us"][TWO]
+    parent = max(apart["parent_share"][ONE], apart["parent_share"][TWO] / 2)
     return {
         "cores": cores,
         "shards": shards,
@@ -182,20 +205,20 @@ def markdown(found: Mapping[str, Any]) -> str:
     """The page."""
     lines = []
     for arrangement, figures in found["arrangements"].items():
-        ratio = figures["ratio"]
         lines.append(
             (
                 SHOWN[arrangement],
-                *(f"{figures['cpu_us'][str(shards)]:.2f} µs" for shards in SHARDS),
-                f"{ratio['median']:.3f}",
-                f"{ratio['q1']:.3f} to {ratio['q3']:.3f}",
-                *(f"{figures['parent_share'][str(shards)]:.1%}" for shards in SHARDS),
+                *(f"{figures['cpu_us'][at_once]:.2f} µs" for at_once in SHARDS),
+                *_shown(figures["ratio"]),
+                *_shown(figures["of_two_runs"]),
+                *(f"{share:.1%}" for share in figures["parent_share"].values()),
             )
         )
-    head = ("arrangement", "one shard", "two shards", "ratio", "quartiles", "parent with one", "parent with two")
+    head = ("arrangement", *SHARDS, "× one", "quartiles", "× two runs", "quartiles", "parent with one", "with two")
     asked = [
-        (f"CPU per event with two shards at most {RATIO_LIMIT} × one, {arrangement}", _yes(figures["ratio_met"]))
+        (f"CPU per event with two shards at most {RATIO_LIMIT} × {beside}, {arrangement}", _yes(figures[met]))
         for arrangement, figures in found["arrangements"].items()
+        for beside, met in (("one", "ratio_met"), ("two runs of one shard each", "of_two_runs_met"))
     ]
     asked.append((f"the parent takes at most {PARENT_LIMIT:.0%} of a core", _yes(found["parent_met"])))
     rounds = len(found["arrangements"][APART]["rounds"])
@@ -211,9 +234,13 @@ def markdown(found: Mapping[str, Any]) -> str:
             common.table(head, lines),
             common.table(("asked", "met"), asked),
             f"## {found['on_paper']['cores']} cores, on paper\n",
-            _told(found["on_paper"], found["arrangements"][APART]["cpu_us"]["2"]) + "\n",
+            _told(found["on_paper"], found["arrangements"][APART]["cpu_us"][TWO]) + "\n",
         )
     )
+
+
+def _shown(ratio: Mapping[str, float]) -> tuple[str, str]:
+    return f"{ratio['median']:.3f}", f"{ratio['q1']:.3f} to {ratio['q3']:.3f}"
 
 
 def _yes(met: bool) -> str:
