@@ -114,9 +114,9 @@ def section(costs: Sequence[Mapping[str, Any]]) -> str:
             lines.append((f"open {_named(found, way).rstrip(',')}", f"{found['cpu_us'][way]:.2f} µs", *shown))
     note = (
         f"One shard against nginx on another core, {len(costs[0]['rounds'])} rounds in turns. Closed: "
-        f"{CLOSED_CONNECTIONS} connections, as fast as it can. Bare sender: a loop in C that waits, sends and reads at the "
-        "same rate, and makes, signs and measures nothing; no open event can cost less than that. How each figure is taken is described in "
-        "`tests/benchmarks/open_cost.py`.\n"
+        f"{CLOSED_CONNECTIONS} connections, as fast as it can. Bare sender: a loop in C that waits, sends and reads at "
+        "the same rate, and makes, signs and measures nothing; no open event can cost less than that. How each figure "
+        "is taken is described in `tests/benchmarks/open_cost.py`.\n"
     )
     columns = ("model", "CPU per event", "× closed", "quartiles", "bare sender", "× bare sender")
     return "\n".join(("## CPU per event\n", note, common.table(columns, lines)))

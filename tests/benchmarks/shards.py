@@ -8,15 +8,15 @@ arrangements of two cores:
 - apart: nginx has a core of its own, parent and shards share the other;
 - together: parent, shards and nginx share both cores.
 
-Two processes that share a core, or its caches, slow each other down, whatever they are: two runs of one shard each, which
-know nothing of each other, run in the same turns, and two shards of one run are held against them too.
+Two processes that share a core, or its caches, slow each other down, whatever they are: two runs of one shard each,
+which know nothing of each other, run in the same turns, and two shards of one run are held against them too.
 
 Where two shards share one core their rate says nothing, so CPU time per event is compared: the difference between a run
 of some seconds and one of FEW_S, over the difference in events, so that start-up cancels out; CPU time of all shards,
 from the stored result. The parent's share of a core is its own CPU time (/proc, in steps of 10 ms, its children not in
 it) over the window that opens once all connections are held and SETTLE_S have gone by. In each round every arrangement
-runs with one shard, with two, and with two runs at once, every other round in reverse order. Figures are medians of the rounds; a ratio is the
-median of the rounds' ratios.
+runs with one shard, with two, and with two runs at once, every other round in reverse order. Figures are medians of the
+rounds; a ratio is the median of the rounds' ratios.
 """
 
 from __future__ import annotations
