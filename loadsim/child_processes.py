@@ -35,9 +35,10 @@ _KEPT_MEMORY = {
     "MALLOC_MMAP_THRESHOLD_": str(4 << 20),
     "MALLOC_TOP_PAD_": str(1 << 20),
 }
-"""Bytes that glibc's allocator keeps, and takes at once. By default it gives the memory of numpy's arrays back to the
-kernel and takes it anew for the next ones: the page faults were a third of the time that outcomes took to be counted,
-during which events fall due. Source: mallopt(3)."""
+"""In bytes, for glibc's allocator: how much free memory it keeps at the end of its heap, from which size on a block is
+taken from the kernel by itself, and how much more the heap takes than it needs. By default the memory of numpy's arrays
+goes back to the kernel and comes anew for the next ones: the page faults were a third of the time that outcomes took to
+be counted, during which events fall due. Source: mallopt(3)."""
 
 
 def own_command(module: str, *arguments: str) -> tuple[str, ...]:
@@ -50,7 +51,7 @@ def own_environment(also: Collection[str] = (), *, everything: bool = False) -> 
     of the user.
 
     Its import path is this process's, and it has no pool of threads for linear algebra: it has one core to itself. A
-    child of ours keeps the memory of its arrays; a program of the user has the allocator that it always has.
+    child of ours keeps the memory of its arrays; a program of the user keeps the allocator's own settings.
     """
     path = os.pathsep.join(dict.fromkeys(entry for entry in sys.path if entry))
     given = {

@@ -20,7 +20,7 @@ from loadsim.engine.outcome_rows import NOWHERE, NoConnection, row_of
 from loadsim.engine.pacer import Clock, Pacer, monotonic_ns
 from loadsim.engine.policy_deliveries import PolicyDeliveries
 from loadsim.engine.policy_interface import Gatherer, Policy
-from loadsim.engine.recorder import BITE, Recorder
+from loadsim.engine.recorder import BITE, MOST, Recorder
 from loadsim.engine.request_batches import RequestMaking
 from loadsim.engine.samples import Samples
 from loadsim.engine.transport_interface import Connection, ConnectionCounts, Ended, Made, Transport
@@ -33,8 +33,6 @@ from loadsim.plan import Plan
 
 BATCH = 64
 """Released events that are made and sent together."""
-_LEFT = 4
-"""Bites of rows that may be left for the time between due events, where events have due times."""
 BEATS, _FASTEST_NS, _SLOWEST_NS = 2, NS_PER_MS, 50 * NS_PER_MS
 """So many heartbeats fall into the time that makes a pause; between two of them there are never less, or more, than
 these."""
@@ -302,11 +300,12 @@ class Engine:
         self._pool.allow(connections)
 
     def spare(self, time_ns: int) -> None:
-        """See Dispatcher. A step of a fold is taken wherever no event is late, however little time there is: there may
-        never be more. It makes some late, and the next step waits until they are sent, or until many rows wait."""
+        """See Dispatcher. Where many rows wait, a step of a fold is taken whenever no event is late, however little
+        time there is: there may never be more. It makes some events late, and the next step waits until they are sent,
+        or until twice as many rows wait."""
         recorder = self.recorder
-        rows = len(recorder.rows)
-        if rows >= _LEFT * BITE // 2 or (time_ns >= 0 and (recorder.under_way or rows >= BITE)):
+        waiting = recorder.waiting
+        if waiting >= MOST // 2 or (time_ns >= 0 and (recorder.under_way or waiting >= BITE)):
             recorder.step()
 
     def over(self) -> None:
@@ -470,8 +469,8 @@ class Engine:
         """Answers are settled."""
         if self._ready:
             self.flush()
-        rows = len(self.recorder.rows)
-        if rows >= BITE and (self._arrivals.closed or rows >= _LEFT * BITE):
+        waiting = self.recorder.waiting
+        if waiting >= BITE and (self._arrivals.closed or waiting >= MOST):
             self.recorder.fold()
 
     def on_lost(self, connection: Connection) -> None:

@@ -5,6 +5,7 @@ Folding delays due events: where events have due times it is done in steps, betw
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
@@ -17,8 +18,9 @@ from loadsim.measure.tally import Tally
 from loadsim.measure.without_generator_tally import LatenessTally
 
 BITE = 2048
-"""Rows that are folded together under load: fewer cost more each, and what folding takes in all is what makes events
-late. At a millisecond or two, in steps."""
+"""Rows that are folded together. More together cost less each; in all it takes one or two milliseconds."""
+MOST = 4 * BITE
+"""Rows that may be left for the time between due events."""
 
 
 class Log(Protocol):
@@ -55,18 +57,21 @@ class Recorder:
         """By (stratum, instant, 0 or 1), see `Tally.fold_retry_backlog`."""
         self.ended = 0
         """Events whose folding has begun."""
-        self.counted = 0
-        """Events whose folding has ended."""
         self._folding: Iterator[None] | None = None
         """The steps that are left of a fold."""
+        self._folds = 0
+        """How many have ended."""
+
+    @property
+    def waiting(self) -> int:
+        """How many rows are buffered, of the kind that has most."""
+        return max(len(self.rows), len(self.attempts), len(self.deliveries))
 
     def fold(self) -> None:
         """Count what is buffered, now."""
         self._end_steps()
-        if self.rows:
-            self._folding = self._steps()
-            self._end_steps()
-        self._fold_others()
+        self._folding = self._steps()
+        self._end_steps()
 
     @property
     def under_way(self) -> bool:
@@ -74,67 +79,85 @@ class Recorder:
         return self._folding is not None
 
     def step(self) -> None:
-        """Take the next step of the fold that is under way, or begin one: a quarter of a millisecond at most."""
+        """Take the next step of the fold that is under way, or begin one: with BITE rows about a quarter of a
+        millisecond."""
         if self._folding is None:
             self._folding = self._steps()
         if next(self._folding, self) is self:
             self._end_steps()
-            self._fold_others()
+
+    async def fold_in_steps(self) -> None:
+        """Count what is buffered, and let the loop go on between the steps."""
+        end = self._folds + 1 + self.under_way
+        while self._folds < end:
+            self.step()
+            await asyncio.sleep(0)
 
     def _end_steps(self) -> None:
-        for _ in self._folding or ():
-            pass
-        self._folding = None
-        self.counted = self.ended
+        if self._folding is not None:
+            for _ in self._folding:
+                pass
+            self._folding = None
+            self._folds += 1
 
     def _steps(self) -> Iterator[None]:
-        """Count the rows that are buffered now."""
-        table = table_of(self.rows)
-        self.rows.clear()
-        self.ended += len(table)
-        yield
-        yield from self.tally.folding(table)
-        self.tally.fold_receipts(table)
-        yield
-        if self._lateness is not None:
-            self._lateness.fold(table)
-        yield
-        for log in self._logs:
-            log.add(table, outcomes=True)
-
-    def _fold_others(self) -> None:
+        """Count what is buffered, each kind as it is when its step comes."""
+        if self.rows:
+            table = table_of(self.rows)
+            self.rows.clear()
+            self.ended += len(table)
+            yield
+            yield from self.tally.folding(table)
+            self.tally.fold_receipts(table)
+            yield
+            if self._lateness is not None:
+                self._lateness.fold(table)
+            for log in self._logs:
+                yield
+                log.add(table, outcomes=True)
         if self.signs:
-            self.tally.fold_sign(np.array(self.signs, dtype=np.int64).reshape(-1, 3))
-            self.signs.clear()
+            yield
+            self.tally.fold_sign(_taken(self.signs, 3))
         if self.handshakes:
-            opened = np.array(self.handshakes, dtype=np.int64).reshape(-1, 4)
+            yield
+            opened = _taken(self.handshakes, 4)
             self.tally.fold_handshakes(opened)
             if self._lateness is not None:
                 self._lateness.fold_handshakes(opened)
-            self.handshakes.clear()
         if self.attempts:
-            self.tally.fold_attempts(table_of(self.attempts))
+            yield
+            attempts = table_of(self.attempts)
             self.attempts.clear()
+            self.tally.fold_attempts(attempts)
         if self.deliveries:
-            for log in self._logs:
-                log.add(table_of(self.deliveries), outcomes=False)
+            yield
+            deliveries = table_of(self.deliveries)
             self.deliveries.clear()
+            for log in self._logs:
+                log.add(deliveries, outcomes=False)
         if self.retry_backlog:
-            self.tally.fold_retry_backlog(np.array(self.retry_backlog, dtype=np.int64).reshape(-1, 3))
-            self.retry_backlog.clear()
+            yield
+            self.tally.fold_retry_backlog(_taken(self.retry_backlog, 3))
 
     def add_attempt(self, row: bytes) -> None:
         """See `attempts`."""
         self.attempts.append(row)
-        if len(self.attempts) >= BITE:
+        if len(self.attempts) >= MOST:
             self.fold()
 
     def add_delivery(self, row: bytes) -> None:
         """See `deliveries`."""
         self.deliveries.append(row)
-        if len(self.deliveries) >= BITE:
+        if len(self.deliveries) >= MOST:
             self.fold()
 
     def stop(self, instant_ns: int) -> None:
         """Releasing ended at this instant of the clock."""
         self.tally.stop(instant_ns)
+
+
+def _taken(numbers: list[int], columns: int) -> Ints:
+    """Numbers as int64 (n, columns); the list is empty afterwards."""
+    table = np.array(numbers, dtype=np.int64).reshape(-1, columns)
+    numbers.clear()
+    return table

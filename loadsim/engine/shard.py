@@ -278,16 +278,8 @@ class ShardRun:
         while True:
             beat += int(self._frame_s * 1e9)
             await asyncio.sleep(max(0.0, (beat - monotonic_ns()) / 1e9))
-            await self._count_in_steps()
+            await self._recorder.fold_in_steps()
             self._call(self._frame())
-
-    async def _count_in_steps(self) -> None:
-        """Count what is buffered, and let events that are due be sent between the steps."""
-        recorder = self._recorder
-        until = recorder.ended + len(recorder.rows)
-        while recorder.counted < until:
-            recorder.step()
-            await asyncio.sleep(0)
 
     def _frame(self) -> Frame:
         engine, recorder = self._engine, self._recorder

@@ -5,8 +5,8 @@ closed one was found to do in this sitting. All send to the same nginx, which ha
 way runs for FEW_S and for some seconds more, and the difference in the shard's CPU time is divided by the difference in
 events: start-up cancels out. Figures are medians of the rounds; a ratio is the median of the rounds' ratios. Every
 other round goes in reverse order. Where the compiled step was built, all of it once more with that. Beside it, in the
-same rounds and at the same rates, a sender in C that makes, signs and measures nothing (`bare_sender`): what remains of
-the ratio there is the price of being woken on this machine. Part of `pacing`.
+same rounds, a sender in C that makes, signs and measures nothing (`bare_sender`), closed and at the same rates: its
+ratio is what being woken for each event costs here in itself. Part of `pacing`.
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ from tests.benchmarks.bare_sender import BareSender
 from tests.benchmarks.common import Cores
 from tests.benchmarks.pacing_run import CONNECTIONS, SEED
 
+PROGRAMS = ("nginx", "openssl", "gcc")
+"""What it needs."""
 RATE = 20_000
 FEW_S = 1
 CAPACITY_S = 3
 CLOSED, FIXED, HALF = "closed", "open", "open, half of capacity"
-BARE = {FIXED: "bare sender", HALF: "bare sender, half of capacity"}
+BARE = {way: f"bare sender, {way}" for way in (CLOSED, FIXED, HALF)}
 """The sender that does nothing else, by what it stands beside."""
 CLOSED_CONNECTIONS = 64
 LIMIT = 1.3
@@ -54,7 +56,9 @@ def measure(cores: Cores, rounds: int, seconds: int, *, pure: bool) -> dict[str,
             for way in reversed(ways) if number % 2 else ways:
                 few, many = used(ways[way], FEW_S), used(ways[way], FEW_S + seconds)
                 costs[way] = event_cost.per_event_us(few, many)
-                if way in BARE:
+                if way == CLOSED:
+                    costs[BARE[way]] = bare.closed_cost_us(cores.generator, target.port, capacity * seconds)
+                else:
                     costs[BARE[way]] = bare.cost_us(cores.generator, target.port, rates[way], seconds)
             found.append(costs)
             named = "cost" if pure else f"cost, {common.STEP}"
@@ -74,15 +78,15 @@ def _open(rate: int) -> tuple[str, ...]:
 
 def document(capacity: int, rounds: Sequence[Mapping[str, float]], *, pure: bool = True) -> dict[str, Any]:
     """Medians, ratios and all rounds; `capacity` is the closed model's rate per second, costs are in µs."""
-    ratios = {way: event_cost.ratios(rounds, way, CLOSED) for way in BARE}
-    of_bare = {way: event_cost.ratios(rounds, way, bare) for way, bare in BARE.items()}
+    ratios = {way: event_cost.ratios(rounds, way, CLOSED) for way in (FIXED, HALF)}
+    of_bare = {way: event_cost.ratios(rounds, BARE[way], BARE[CLOSED]) for way in ratios}
     return {
         "pure": pure,
         "capacity": capacity,
         "rates": _rates(capacity),
         "cpu_us": {way: round(value, 3) for way, value in event_cost.medians(rounds).items()},
         "ratio": {way: found.document() for way, found in ratios.items()},
-        "of_bare": {way: found.document() for way, found in of_bare.items()},
+        "bare_ratio": {way: found.document() for way, found in of_bare.items()},
         "rounds": [{way: round(value, 3) for way, value in costs.items()} for costs in rounds],
     }
 
@@ -107,19 +111,22 @@ def section(costs: Sequence[Mapping[str, Any]]) -> str:
     for found in costs:
         step = "" if found["pure"] else f", {common.STEP}"
         closed = f"closed, {found['capacity']:,}/s{step}"
-        lines.append((closed, f"{found['cpu_us'][CLOSED]:.2f} µs", "1", "", "", ""))
+        lines.append((closed, _us(found, CLOSED), "1", "", _us(found, BARE[CLOSED]), "1", ""))
         for way, ratio in found["ratio"].items():
-            bare = found["of_bare"][way]
-            shown = (*_shown(ratio), f"{found['cpu_us'][BARE[way]]:.2f} µs", f"{bare['median']:.2f}")
-            lines.append((f"open {_named(found, way).rstrip(',')}", f"{found['cpu_us'][way]:.2f} µs", *shown))
+            shown = (*_shown(ratio), _us(found, BARE[way]), *_shown(found["bare_ratio"][way]))
+            lines.append((f"open {_named(found, way).rstrip(',')}", _us(found, way), *shown))
     note = (
         f"One shard against nginx on another core, {len(costs[0]['rounds'])} rounds in turns. Closed: "
-        f"{CLOSED_CONNECTIONS} connections, as fast as it can. Bare sender: a loop in C that waits, sends and reads at "
-        "the same rate, and makes, signs and measures nothing; no open event can cost less than that. How each figure "
-        "is taken is described in `tests/benchmarks/open_cost.py`.\n"
+        f"{CLOSED_CONNECTIONS} connections, as fast as it can. Bare sender: a loop in C that waits, sends and reads, "
+        "and makes, signs and measures nothing. How each figure is taken is described in "
+        "`tests/benchmarks/open_cost.py`.\n"
     )
-    columns = ("model", "CPU per event", "× closed", "quartiles", "bare sender", "× bare sender")
+    columns = ("model", "CPU per event", "× closed", "quartiles", "bare sender", "× its closed", "quartiles")
     return "\n".join(("## CPU per event\n", note, common.table(columns, lines)))
+
+
+def _us(found: Mapping[str, Any], way: str) -> str:
+    return f"{found['cpu_us'][way]:.2f} µs"
 
 
 def _shown(ratio: Mapping[str, float]) -> tuple[str, str]:

@@ -225,6 +225,8 @@ def main() -> None:
     given = parser.parse_args()
     if given.seconds < 1 or min(given.rates) * given.seconds < 10 or given.rounds < 1 or given.cost_seconds < 1:
         parser.error("give rates and seconds that make at least 10 events, and at least one round")
+    if lack := common.missing(*open_cost.PROGRAMS):
+        raise SystemExit(lack)
     cores = common.share_out()
     rows = []
     for rate in given.rates:

@@ -24,6 +24,7 @@ from loadsim.engine.transport_choice import direct_transport
 from loadsim.engine.transport_interface import Transport
 from loadsim.error_kinds import ErrorKind
 from loadsim.measure.cells import Metric, compact, select
+from loadsim.measure.hdr import Ints
 from loadsim.measure.outcome_columns import Column
 from loadsim.measure.result_events import SampleRow
 from loadsim.measure.tally import Tally
@@ -48,15 +49,20 @@ class KeepingRecorder(Recorder):
         self.kept: list[bytes] = []
         self.opened: list[int] = []
         self.waited: list[int] = []
+        for name, kept in (("fold_handshakes", self.opened), ("fold_retry_backlog", self.waited)):
+            setattr(tally, name, _keeping(getattr(tally, name), kept))
 
     def _steps(self) -> Iterator[None]:
         self.kept.extend(self.rows)
         return super()._steps()
 
-    def _fold_others(self) -> None:
-        self.opened.extend(self.handshakes)
-        self.waited.extend(self.retry_backlog)
-        super()._fold_others()
+
+def _keeping(fold: Callable[[Ints], None], kept: list[int]) -> Callable[[Ints], None]:
+    def keep(table: Ints) -> None:
+        kept.extend(table.ravel().tolist())
+        fold(table)
+
+    return keep
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from typing import Any
 
 import pytest
 
+from loadsim.engine.recorder import BITE
 from loadsim.engine.scripted_endpoint import START_NS, Reply, Script, ScriptedTransport, SentRequest
 from loadsim.error_kinds import ErrorKind
 from loadsim.measure.outcome_columns import Column
@@ -14,7 +16,7 @@ from loadsim.measure.volleys import VolleyCounts, duplicates_of
 from loadsim.model import NS_PER_MS
 from loadsim.outcome_codes import ERROR_BASE
 from loadsim.plan import Scenario
-from tests.engine.running import Ran, scenario
+from tests.engine.running import KeepingRecorder, Ran, scenario
 from tests.engine.test_engine import after, play
 
 MS = NS_PER_MS
@@ -139,3 +141,26 @@ def test_a_descriptor_limit_ends_the_event_and_not_the_run() -> None:
 def test_the_run_starts_where_the_script_does() -> None:
     result, transport, _ = volleyed(duplicated(), after(MS))
     assert min(sent.at_ns for sent in transport.sent) == START_NS == min(result.column(Column.due))
+
+
+def test_deliveries_beside_the_outcomes_are_folded_in_steps_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each event is six deliveries: far more of them wait than rows."""
+    folded: list[int] = []
+    fold, step = KeepingRecorder.fold, KeepingRecorder.step
+    steps = itertools.count()
+
+    def whole(recorder: KeepingRecorder) -> None:
+        folded.append(recorder.waiting)
+        fold(recorder)
+
+    def stepped(recorder: KeepingRecorder) -> None:
+        next(steps)
+        step(recorder)
+
+    monkeypatch.setattr(KeepingRecorder, "fold", whole)
+    monkeypatch.setattr(KeepingRecorder, "step", stepped)
+    result, _, counts = volleyed(duplicated("5000/s", "300ms"), after(MS))
+    assert len(result.codes) == counts.events == 1500
+    assert next(steps) > 5
+    assert len(folded) == 1  # at the end of the run
+    assert folded[0] < BITE
