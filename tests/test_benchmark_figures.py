@@ -213,10 +213,10 @@ def test_targets_differ_by_scheme(scheme: str, target: float) -> None:
 
 
 def test_a_target_that_is_met_with_the_compiled_step_alone_says_so() -> None:
-    rates = {"loadsim": 1000.0, "loadsim-compiled": 1200.0, "wrk-keyed": 1000.0}
+    rates = {"loadsim": 1000.0, "loadsim-compiled": 1200.0, "wrk-keyed": 1000.0, "wrk-static": 1500.0}
     page = peer_report.markdown(peer_report.document(Sitting(rows_of("http", rates), 1, 1.0)))
     (line,) = (line for line in page.splitlines() if "key prepared once | 1.00 |" in line)
-    assert line.endswith("| 1.1 | no | yes |")
+    assert line.endswith("| 1.1 | no | yes | 1.50 |")
 
 
 def test_a_tool_that_is_not_there_has_a_row_that_says_so() -> None:
