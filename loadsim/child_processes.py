@@ -36,9 +36,9 @@ _KEPT_MEMORY = {
     "MALLOC_TOP_PAD_": str(1 << 20),
 }
 """In bytes, for glibc's allocator: how much free memory it keeps at the end of its heap, from which size on a block is
-taken from the kernel by itself, and how much more the heap takes than it needs. By default the memory of numpy's arrays
-goes back to the kernel and comes anew for the next ones: the page faults were a third of the time that outcomes took to
-be counted, during which events fall due. Source: mallopt(3)."""
+taken from the kernel by itself, and by how much its heap grows beyond what is needed. By default the memory of numpy's
+arrays goes back to the kernel and comes anew for the next ones: the page faults were a third of the time that outcomes
+took to be counted, during which events fall due. Source: mallopt(3)."""
 
 
 def own_command(module: str, *arguments: str) -> tuple[str, ...]:

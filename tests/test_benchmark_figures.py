@@ -190,14 +190,15 @@ def test_a_short_run_is_not_called_flat() -> None:
 # -- peers ----------------------------------------------------------------------------------------------------------
 
 
-def rows_of(scheme: str, rates: dict[str, float]) -> list[Row]:
-    """Rows over one scheme, with one round each; a tool without a rate is missing."""
+def rows_of(scheme: str, rates: dict[str, float], *, full: float = 0.98) -> list[Row]:
+    """Rows over one scheme, with one round each; a tool without a rate is missing. `full`: nginx's share of its
+    core."""
     tools = {tool.key: tool for tool in TOOLS}
     return [
         Row(
             tools[key],
             scheme,
-            samples={0: Sample(rate, 1.0, 1.0, 0.5, 0.0, 64)} if rate else {},
+            samples={0: Sample(rate, 1.0, 1.0, full, 0.0, 64)} if rate else {},
             missing="" if rate else "none",
         )
         for key, rate in rates.items()
@@ -217,6 +218,8 @@ def test_a_target_that_is_met_with_the_compiled_step_alone_says_so() -> None:
     page = peer_report.markdown(peer_report.document(Sitting(rows_of("http", rates), 1, 1.0)))
     (line,) = (line for line in page.splitlines() if "key prepared once | 1.00 |" in line)
     assert line.endswith("| 1.1 | no | yes | 1.50 |")
+    page = peer_report.markdown(peer_report.document(Sitting(rows_of("http", rates, full=0.9), 1, 1.0)))
+    assert "| 1.1 | no | yes |  |" in page
 
 
 def test_a_tool_that_is_not_there_has_a_row_that_says_so() -> None:

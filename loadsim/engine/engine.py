@@ -33,6 +33,10 @@ from loadsim.plan import Plan
 
 BATCH = 64
 """Released events that are made and sent together."""
+_MANY = MOST // 2
+"""So many rows are not left for the time between due events where events are late."""
+_MUCH_NS = 10 * NS_PER_MS
+"""Longer than folding the rows of BITE takes anywhere."""
 BEATS, _FASTEST_NS, _SLOWEST_NS = 2, NS_PER_MS, 50 * NS_PER_MS
 """So many heartbeats fall into the time that makes a pause; between two of them there are never less, or more, than
 these."""
@@ -300,12 +304,16 @@ class Engine:
         self._pool.allow(connections)
 
     def spare(self, time_ns: int) -> None:
-        """See Dispatcher. Where many rows wait, a step of a fold is taken whenever no event is late, however little
-        time there is: there may never be more. It makes some events late, and the next step waits until they are sent,
-        or until twice as many rows wait."""
+        """See Dispatcher. Where many rows wait they are folded at once if there is much time, as between bursts. Else a
+        step is taken whenever no event is late, however little time there is: there may never be more. A step may make
+        events late; the next one waits until they are sent, or until even more rows wait."""
         recorder = self.recorder
         waiting = recorder.waiting
-        if waiting >= MOST // 2 or (time_ns >= 0 and (recorder.under_way or waiting >= BITE)):
+        if waiting < BITE and not recorder.under_way:
+            return
+        if time_ns > _MUCH_NS:
+            recorder.fold()
+        elif time_ns >= 0 or waiting >= _MANY:
             recorder.step()
 
     def over(self) -> None:
@@ -469,9 +477,12 @@ class Engine:
         """Answers are settled."""
         if self._ready:
             self.flush()
-        waiting = self.recorder.waiting
-        if waiting >= BITE and (self._arrivals.closed or waiting >= MOST):
-            self.recorder.fold()
+        recorder = self.recorder
+        if self._arrivals.closed:
+            if recorder.waiting >= BITE:
+                recorder.fold()
+        elif recorder.waiting >= MOST:
+            recorder.step()
 
     def on_lost(self, connection: Connection) -> None:
         """See ConnectionOwner."""

@@ -20,7 +20,9 @@ from loadsim.measure.without_generator_tally import LatenessTally
 BITE = 2048
 """Rows that are folded together. More together cost less each; in all it takes one or two milliseconds."""
 MOST = 4 * BITE
-"""Rows that may be left for the time between due events."""
+"""Rows that may be left for the time between due events; attempts and other deliveries are then folded at once."""
+SLOW_TURNS_S = 0.05
+"""How long the steps of a fold before a frame may take, with all that the loop does between them."""
 
 
 class Log(Protocol):
@@ -60,7 +62,7 @@ class Recorder:
         self._folding: Iterator[None] | None = None
         """The steps that are left of a fold."""
         self._folds = 0
-        """How many have ended."""
+        """How many folds have ended."""
 
     @property
     def waiting(self) -> int:
@@ -87,9 +89,11 @@ class Recorder:
             self._end_steps()
 
     async def fold_in_steps(self) -> None:
-        """Count what is buffered, and let the loop go on between the steps."""
-        end = self._folds + 1 + self.under_way
-        while self._folds < end:
+        """Count what is buffered, and let the loop go on between the steps. Where its turns take long, as with slow
+        signing, some is left: the frame is awaited."""
+        clock = asyncio.get_running_loop().time
+        end, latest = self._folds + 1 + self.under_way, clock() + SLOW_TURNS_S
+        while self._folds < end and clock() < latest:
             self.step()
             await asyncio.sleep(0)
 

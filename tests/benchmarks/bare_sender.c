@@ -7,8 +7,8 @@
  * sends the next request as soon as an answer has come, as a closed model does. One read is one answer.
  *
  * Two timers, and none is read: one is awaited, the other is armed for the due time after it. When a timer expires the
- * kernel goes on to the next one by itself; to arm the one that is awaited would set the processor's timer anew, for
- * which a virtual machine is left.
+ * kernel goes on to the next one by itself; to arm the one that is awaited would set the processor's timer anew, which
+ * makes a virtual machine exit to its hypervisor.
  *
  * Prints the CPU time (user and system) and the time that COUNT events took, both in ns.
  */
@@ -85,6 +85,7 @@ static void
 read_one(uint32_t number)
 {
     expect(recv(connections[number], answer, sizeof answer, 0) > 0, "recv");
+    expect(idle_count < CONNECTIONS, "an answer too many");
     idle[idle_count++] = number;
     answered++;
 }
@@ -95,6 +96,7 @@ look(int epoll)
 {
     struct epoll_event ready[AT_ONCE];
     int found = epoll_wait(epoll, ready, AT_ONCE, -1), expired = 0;
+    expect(found > 0, "epoll_wait");
     for (int at = 0; at < found; at++)
         if (ready[at].data.u32 < CONNECTIONS)
             read_one(ready[at].data.u32);

@@ -9,8 +9,8 @@ arrangements of two cores:
 - together: parent, shards and nginx share both cores.
 
 Two processes that share a core, or its caches, slow each other down, whatever they are. So two independent runs of one
-shard each take part in the same turns, and two shards of one run are compared with them too. They have two parents, as
-small as one parent's share is.
+shard each take part in the same turns, and two shards of one run are compared with them too. Each
+has a parent of its own, which takes less than 1 % of a core.
 
 Where two shards share one core their rate says nothing, so CPU time per event is compared: the difference between a run
 of some seconds and one of FEW_S, over the difference in events, so that start-up cancels out; CPU time of all shards,

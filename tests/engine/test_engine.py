@@ -143,6 +143,24 @@ def test_steps_of_a_fold_leave_time_between_them_for_what_they_made_late(monkeyp
     )
 
 
+def test_between_bursts_rows_are_folded_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One wake-up for each burst: with a step at each, rows would pile up, and be folded while answers come."""
+    folded: list[int] = []
+    fold = KeepingRecorder.fold
+
+    def noted(recorder: KeepingRecorder) -> None:
+        folded.append(recorder.waiting)
+        fold(recorder)
+
+    monkeypatch.setattr(KeepingRecorder, "fold", noted)
+    burst, bursts = 1500, 8
+    phase = {"rate": f"{burst}/s", "duration": f"{bursts}s", "arrivals": "burst"}
+    result, _ = play(scenario([phase], {"connections": burst}), after(MS))
+    assert len(result.codes) == burst * bursts
+    assert max(folded) == 2 * burst
+    assert sum(folded) == burst * bursts
+
+
 def test_a_stall_shows_in_response_and_not_in_service() -> None:
     """One connection, 1 ms of service, 100 events/s; the endpoint stands still from 0.2 s to 0.7 s."""
     of = scenario([{"rate": "100/s", "duration": "1s"}], {"connections": 1, "timeout": "5s"})

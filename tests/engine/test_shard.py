@@ -34,6 +34,7 @@ from loadsim.engine.messages import (
     from_shard,
     read_message,
 )
+from loadsim.engine.recorder import Recorder
 from loadsim.engine.request_batches import RequestMaking
 from loadsim.engine.scripted_endpoint import START_NS, Reply, ScriptedTransport, VirtualLoop
 from loadsim.engine.shard import ShardRun
@@ -344,6 +345,23 @@ def test_what_is_counted_before_a_frame_delays_events_by_a_step_or_two(monkeypat
     heard = virtually(monkeypatch, slow_by, duration="2500ms", rate="1000/s")
     assert [each.ended for each in heard if isinstance(each, Frame)][-1] >= 1900
     assert NS_PER_MS // 2 < max(lags) < 2 * NS_PER_MS
+
+
+def test_a_frame_does_not_wait_for_many_slow_turns_of_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where each turn signs 64 events with a long RSA key: the parent would take the shard for lost."""
+    take_step = Recorder.step
+
+    def slow(loop: VirtualLoop) -> None:
+        def step(recorder: Recorder) -> None:
+            take_step(recorder)
+            loop.spend(250 * NS_PER_MS)
+
+        monkeypatch.setattr(Recorder, "step", step)
+
+    heard = virtually(monkeypatch, slow, duration="2500ms", rate="1000/s")
+    frames = [each for each in heard if isinstance(each, Frame)]
+    assert frames[0].elapsed_ns < 1500 * NS_PER_MS
+    assert frames[0].ended > 900
 
 
 def failing(error: Exception) -> Callable[..., None]:
