@@ -14,6 +14,9 @@ from aiohttp import web
 CERTIFICATE = Path(__file__).parent.parent / "data" / "localhost.pem"
 """Self-signed for localhost and 127.0.0.1, with its key."""
 
+TURNS = 10
+"""Of the loop, after which what was cancelled has closed its connection, and that has let go of its socket."""
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Raw = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -30,6 +33,8 @@ def _in_thread(start: Callable[[], Awaitable[Callable[[], Awaitable[object]]]]) 
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
 
     async def run(step: Callable[[], Awaitable[object]]) -> object:
         return await step()
