@@ -50,8 +50,7 @@ def own_environment(also: Collection[str] = (), *, everything: bool = False) -> 
     """The environment variables that a child needs, and those in `also`; with `everything` all of them, for a program
     of the user.
 
-    Its import path is this process's, and it has no pool of threads for linear algebra: it has one core to itself. A
-    child of ours keeps the memory of its arrays; a program of the user keeps the allocator's own settings.
+    Its import path is this process's, and it has no pool of threads for linear algebra: it has one core to itself.
     """
     path = os.pathsep.join(dict.fromkeys(entry for entry in sys.path if entry))
     given = {
@@ -59,8 +58,12 @@ def own_environment(also: Collection[str] = (), *, everything: bool = False) -> 
         for name, value in os.environ.items()  # noqa: TID251 - handed on, not read
         if everything or name in NEEDED or name in also or name.startswith(NEEDED_PREFIXES)
     }
-    kept = {} if everything else _KEPT_MEMORY
-    return {"OPENBLAS_NUM_THREADS": "1", **kept, **given, "PYTHONPATH": path}
+    return {"OPENBLAS_NUM_THREADS": "1", **given, "PYTHONPATH": path}
+
+
+def generator_environment(also: Collection[str] = ()) -> dict[str, str]:
+    """As `own_environment`, for a process that sends events: it keeps the memory of its arrays."""
+    return {**_KEPT_MEMORY, **own_environment(also)}
 
 
 def ending(code: int) -> str:

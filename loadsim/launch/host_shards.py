@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import IO, Any
 
-from loadsim.child_processes import own_command, own_environment
+from loadsim.child_processes import generator_environment, own_command
 from loadsim.engine.messages import MAX_MESSAGE, Alive, encode
 from loadsim.engine.silence_clock import Listening
 from loadsim.launch.liveness import BEAT_S, LEASE_S, START_LEASE_S
@@ -118,7 +118,7 @@ class _Process:
     def __init__(self, variables: Sequence[str], out: Callable[[bytes], None], ended: Callable[[int], None]) -> None:
         self._process = subprocess.Popen(
             own_command(SHARD),
-            env=own_environment(variables),
+            env=generator_environment(variables),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )

@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from loadsim.child_processes import own_command, own_environment
+from loadsim.child_processes import generator_environment, own_command
 from loadsim.engine.descriptor_limit import check_descriptors
 from loadsim.model import LoadsimError
 
@@ -30,7 +30,7 @@ class ShardProcess:
     def __init__(self) -> None:
         self._process = subprocess.Popen(
             own_command(SHARD),
-            env=own_environment(),
+            env=generator_environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,

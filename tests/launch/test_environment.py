@@ -11,7 +11,7 @@ import pytest
 from distributed import Security
 from distributed.comm.core import connect
 
-from loadsim.child_processes import own_environment
+from loadsim.child_processes import generator_environment, own_environment
 from loadsim.launch.environment import processor_time, steal_share
 from tests.launch.clusters import children
 from tests.launch.support import PATIENCE_S, started
@@ -36,14 +36,12 @@ def test_a_child_gets_what_it_needs_and_no_more(monkeypatch: pytest.MonkeyPatch)
     assert UNRELATED.items() <= own_environment(everything=True).items()
 
 
-def test_a_child_keeps_the_memory_of_its_arrays_and_a_program_of_the_user_does_as_it_always_does(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_generator_keeps_the_memory_of_its_arrays_and_no_other_child_does(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
-    assert int(own_environment()["MALLOC_TRIM_THRESHOLD_"]) > 2**20
-    assert "MALLOC_TRIM_THRESHOLD_" not in own_environment(everything=True)
+    assert int(generator_environment()["MALLOC_TRIM_THRESHOLD_"]) > 2**20
+    assert "MALLOC_TRIM_THRESHOLD_" not in own_environment()
     monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "4096")
-    assert own_environment()["MALLOC_TRIM_THRESHOLD_"] == "4096"
+    assert generator_environment()["MALLOC_TRIM_THRESHOLD_"] == "4096"
 
 
 def below(pid: int) -> list[int]:
