@@ -58,27 +58,31 @@ class _PreparedLast(Prepared):
 
 
 class _Connection(web.RequestHandler):
-    """aiohttp's connection with three changes: input that is not HTTP gets our answer and is counted, the head of a
-    request has a deadline, and what can be answered at once is.
+    """aiohttp's connection with four changes: input that is not HTTP gets our answer and is counted, nothing after it
+    is parsed, the head of a request has a deadline, and what can be answered at once is.
     """
 
-    __slots__ = ("_answered", "_engine", "_gone", "_in_head", "_refused", "_ticks")
+    __slots__ = ("_answered", "_engine", "_gone", "_in_head", "_not_http", "_refused", "_ticks")
 
     def __init__(self, engine: AiohttpEngine, server: web.Server, **kwargs: Any) -> None:
         super().__init__(server, **kwargs)
         self._engine = engine
         self._gone: asyncio.Future[None] | None = None
         self._answered = self._in_head = False
-        self._refused = False
+        self._not_http = self._refused = False
         self._ticks = 0
         if engine.answers_at_once:
             self._parser = AnsweringParser(self._parser, self._answer)  # type: ignore[assignment]  # in its place
 
     def data_received(self, data: bytes) -> None:
+        if self._not_http:
+            return
         self._answered = False
         web.RequestHandler.data_received(self, data)  # super() costs more
         if self._answered or self._messages or self._current_request is not None:
             self._in_head = False
+            # aiohttp asks its parser again for each piece of a body that is read, and keeps an error for each time
+            self._not_http = bool(self._messages) and not isinstance(self._messages[-1][0], RawRequestMessage)
         elif not self._in_head:
             self._in_head, self._ticks = True, 0
 

@@ -15,6 +15,7 @@ from tests.benchmarks import common
 REQUEST_BYTES = 1076
 """Of a request of the events that `open_cost` sends, head and body: `bytes_sent` over `sent` of a stored result."""
 LONGEST_S = 600
+"""After so long a run is given up."""
 LATE_S = 0.05
 """How much longer than planned the events of a run may take, the start included."""
 

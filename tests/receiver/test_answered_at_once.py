@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
+from aiohttp import web_protocol
 
 from loadsim.engine.scripted_endpoint import VirtualLoop
 from loadsim.measure.delivery_ids import HEADER
@@ -21,7 +22,7 @@ from loadsim.receiver.http_aiohttp import AiohttpEngine
 from loadsim.receiver.ledger import LedgerMemory
 from loadsim.receiver.options import ReceiverOptions
 from loadsim.signing import scheme
-from tests.receiver.hostile import CORPUS, mutations
+from tests.receiver.hostile import CORPUS, TE, framed, mutations
 from tests.receiver.raw_client import PATH, SECRET, request
 from tests.receiver.test_known_heads import Wire, undated
 
@@ -243,3 +244,23 @@ def test_an_aiohttp_without_what_it_needs_answers_in_its_own_way(
     side = Side(loop, at_once=None)
     assert not side.engine.answers_at_once
     assert statuses(side.fed([request()])[0]) == [200]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_what_is_not_http_is_found_once_however_often_aiohttp_asks(
+    loop: VirtualLoop, monkeypatch: pytest.MonkeyPatch, *, at_once: bool
+) -> None:
+    """While a body of one-byte chunks is read, aiohttp asks its parser after each of them."""
+    found: list[object] = []
+
+    class Found(web_protocol._ErrInfo):
+        def __init__(self, *given: Any, **more: Any) -> None:
+            super().__init__(*given, **more)
+            found.append(self)
+
+    monkeypatch.setattr(web_protocol, "_ErrInfo", Found)
+    connection, wire = Side(loop, at_once=at_once).connected()
+    connection.data_received(framed(TE, b"1\r\na\r\n" * 18_000 + b"\r\n" * 3))
+    loop.run_until_complete(asyncio.sleep(5))
+    assert len(found) == 1
+    assert wire.done

@@ -27,9 +27,8 @@ IDLE = 1_500
 IDLE_KB = 40
 """What an idle connection may cost."""
 LAST = b"DELETE /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-MEMORY_KB = 60_000
-"""What no attack here may make a worker grow by; what they send is many times as much. aiohttp keeps an object for each
-chunk: where five floods of one-byte chunks come at once, that is up to 39 MB."""
+MEMORY_KB = 30_000
+"""What no attack here may make a worker grow by; what they send is many times as much."""
 
 
 @pytest_asyncio.fixture(params=ENGINES, scope="module", loop_scope="module")
