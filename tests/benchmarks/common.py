@@ -280,6 +280,11 @@ def environment_note(box: Mapping[str, Any]) -> str:
     )
 
 
+def shown(ratio: Mapping[str, float], digits: int = 2) -> tuple[str, str]:
+    """Two columns of a table: the median of a spread's `document`, and its middle half."""
+    return f"{ratio['median']:.{digits}f}", f"{ratio['q1']:.{digits}f} to {ratio['q3']:.{digits}f}"
+
+
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table: the first column to the left, figures to the right."""
     rule = ["---", *["---:"] * (len(head) - 1)]

@@ -62,9 +62,8 @@ def measure(cores: Cores, rounds: int, seconds: int, *, pure: bool) -> dict[str,
                     costs[BARE[way]] = bare.cost_us(cores.generator, target.port, rates[way], seconds)
             found.append(costs)
             named = "cost" if pure else f"cost, {common.STEP}"
-            common.say(
-                f"{named}, round {number + 1}: " + ", ".join(f"{way} {cost:.2f} µs" for way, cost in costs.items())
-            )
+            each = ", ".join(f"{way} {cost:.2f} µs" for way, cost in costs.items())
+            common.say(f"{named}, round {number + 1}: {each}")
     return document(capacity, found, pure=pure)
 
 
@@ -113,8 +112,9 @@ def section(costs: Sequence[Mapping[str, Any]]) -> str:
         closed = f"closed, {found['capacity']:,}/s{step}"
         lines.append((closed, _us(found, CLOSED), "1", "", _us(found, BARE[CLOSED]), "1", ""))
         for way, ratio in found["ratio"].items():
-            shown = (*_shown(ratio), _us(found, BARE[way]), *_shown(found["bare_ratio"][way]))
-            lines.append((f"open {_named(found, way).rstrip(',')}", _us(found, way), *shown))
+            beside = (_us(found, BARE[way]), *common.shown(found["bare_ratio"][way]))
+            named = f"open {_named(found, way).rstrip(',')}"
+            lines.append((named, _us(found, way), *common.shown(ratio), *beside))
     note = (
         f"One shard against nginx on another core, {len(costs[0]['rounds'])} rounds in turns. Closed: "
         f"{CLOSED_CONNECTIONS} connections, as fast as it can. Bare sender: a loop in C that waits, sends and reads, "
@@ -127,7 +127,3 @@ def section(costs: Sequence[Mapping[str, Any]]) -> str:
 
 def _us(found: Mapping[str, Any], way: str) -> str:
     return f"{found['cpu_us'][way]:.2f} µs"
-
-
-def _shown(ratio: Mapping[str, float]) -> tuple[str, str]:
-    return f"{ratio['median']:.2f}", f"{ratio['q1']:.2f} to {ratio['q3']:.2f}"

@@ -225,7 +225,7 @@ def _met(ratio: Mapping[str, Any] | None, target: float) -> str:
 
 
 def _middle(ratio: Mapping[str, Any] | None) -> tuple[str, str]:
-    return ("", "") if ratio is None else (f"{ratio['median']:.2f}", f"{ratio['q1']:.2f} to {ratio['q3']:.2f}")
+    return ("", "") if ratio is None else common.shown(ratio)
 
 
 def _remarks(found: Mapping[str, Any]) -> list[str]:

@@ -9,8 +9,8 @@ arrangements of two cores:
 - together: parent, shards and nginx share both cores.
 
 Two processes that share a core, or its caches, slow each other down, whatever they are. So two independent runs of one
-shard each take part in the same turns, and two shards of one run are compared with them too. Each
-has a parent of its own, which takes less than 1 % of a core.
+shard each take part in the same turns, and two shards of one run are compared with them too. Each has a parent of its
+own, which takes less than 1 % of a core.
 
 Where two shards share one core their rate says nothing, so CPU time per event is compared: the difference between a run
 of some seconds and one of FEW_S, over the difference in events, so that start-up cancels out; CPU time of all shards,
@@ -209,8 +209,8 @@ def markdown(found: Mapping[str, Any]) -> str:
             (
                 SHOWN[arrangement],
                 *(f"{figures['cpu_us'][at_once]:.2f} µs" for at_once in SHARDS),
-                *_shown(figures["ratio"]),
-                *_shown(figures["of_two_runs"]),
+                *common.shown(figures["ratio"], 3),
+                *common.shown(figures["of_two_runs"], 3),
                 *(f"{share:.1%}" for share in figures["parent_share"].values()),
             )
         )
@@ -237,10 +237,6 @@ def markdown(found: Mapping[str, Any]) -> str:
             _told(found["on_paper"], found["arrangements"][APART]["cpu_us"][TWO]) + "\n",
         )
     )
-
-
-def _shown(ratio: Mapping[str, float]) -> tuple[str, str]:
-    return f"{ratio['median']:.3f}", f"{ratio['q1']:.3f} to {ratio['q3']:.3f}"
 
 
 def _yes(met: bool) -> str:

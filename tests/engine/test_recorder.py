@@ -65,6 +65,7 @@ def test_everything_is_counted_once_and_in_order(what: list[str]) -> None:
     assert heard.outcomes == list(range(counts["row"]))
     assert heard.deliveries == list(range(counts["delivery"]))
     assert recorder.ended == counts["row"]
+    assert not recorder.signs
     counted = tally.drain()
     assert int(counted.counter_rows()[0, 4]) == counts["row"]
     cells = compact([counted.cells()])
